@@ -1,0 +1,110 @@
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *prog = "llmc";
+int verbose;
+
+static _Thread_local char msg[1024];
+static _Thread_local int stat = ST_FAIL;
+
+int err_set(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	stat = status;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int err_at(const char *fmt, ...)
+{
+	char old[sizeof(msg)];
+	va_list ap;
+	int n;
+
+	memcpy(old, msg, sizeof(msg));
+	va_start(ap, fmt);
+	n = vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	if (n >= 0 && (size_t)n < sizeof(msg))
+		snprintf(msg + n, sizeof(msg) - (size_t)n, ": %s", old);
+	return -1;
+}
+
+const char *err_msg(void)
+{
+	return msg[0] ? msg : "unknown error";
+}
+
+int err_status(void)
+{
+	return stat;
+}
+
+void err_clear(void)
+{
+	msg[0] = '\0';
+	stat = ST_FAIL;
+}
+
+/* One write per message, so that the stages of a pipe do not interleave within a line.  Control
+ * characters (names come from files) are shown as '?'. */
+static void talk(const char *fmt, va_list ap)
+{
+	char line[1280];
+	int n, k;
+
+	n = snprintf(line, sizeof(line) - 2, "%s: ", prog);
+	k = vsnprintf(line + n, sizeof(line) - 2 - (size_t)n, fmt, ap);
+	n += k < 0 ? 0 : k;
+	if (n > (int)sizeof(line) - 3)
+		n = (int)sizeof(line) - 3;
+	for (int i = 0; i < n; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
+	line[n] = '\n';
+	fwrite(line, 1, (size_t)n + 1, stderr);
+}
+
+void die(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	talk(fmt, ap);
+	va_end(ap);
+	exit(status);
+}
+
+void die_err(void)
+{
+	die(stat, "%s", err_msg());
+}
+
+void warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (verbose < 0)
+		return;
+	va_start(ap, fmt);
+	talk(fmt, ap);
+	va_end(ap);
+}
+
+void say(int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (verbose < level)
+		return;
+	va_start(ap, fmt);
+	talk(fmt, ap);
+	va_end(ap);
+}

@@ -1,0 +1,34 @@
+/* Errors and talk.  Parsers and numerics fill the error state and return -1; glue dies.
+ * Messages: lower case, no full stop, what failed first, the subject quoted. */
+#ifndef ERR_H
+#define ERR_H
+
+#include <stdnoreturn.h>
+
+/* Exit statuses of every tool (llmc-options(7)). */
+enum status {
+	ST_OK,          /* done */
+	ST_NO,          /* the answer is no */
+	ST_USAGE,       /* the command line */
+	ST_BAD,         /* bad or truncated input */
+	ST_UNSUP,       /* unsupported here: family, feature, device */
+	ST_FAIL         /* the operation failed: full disk, no memory, numerics */
+};
+
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+extern const char *prog;                /* "llmc-gptq"; prefix of every message */
+extern int verbose;                     /* -1 quiet, 0, 1, 2 */
+
+int err_set(int status, const char *fmt, ...) PRINTF(2, 3);     /* returns -1; thread-local */
+int err_at(const char *fmt, ...) PRINTF(1, 2);                  /* puts "WHERE: " before it; returns -1 */
+const char *err_msg(void);
+int err_status(void);
+void err_clear(void);
+
+noreturn void die(int status, const char *fmt, ...) PRINTF(2, 3);
+noreturn void die_err(void);            /* with the error state's message and status */
+void warn(const char *fmt, ...) PRINTF(1, 2);                   /* silent at -q */
+void say(int level, const char *fmt, ...) PRINTF(2, 3);         /* when verbose >= level */
+
+#endif

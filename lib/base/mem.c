@@ -1,0 +1,162 @@
+#include "base/mem.h"
+
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *xmalloc(size_t n)
+{
+	void *p = malloc(n ? n : 1);
+
+	if (!p)
+		die(ST_FAIL, "out of memory (%zu bytes)", n);
+	return p;
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size ? size : 1);
+
+	if (!p)
+		die(ST_FAIL, "out of memory (%zu x %zu bytes)", n, size);
+	return p;
+}
+
+void *xrealloc(void *old, size_t n)
+{
+	void *p = realloc(old, n ? n : 1);
+
+	if (!p)
+		die(ST_FAIL, "out of memory (%zu bytes)", n);
+	return p;
+}
+
+char *xstrdup(const char *s)
+{
+	return memcpy(xmalloc(strlen(s) + 1), s, strlen(s) + 1);
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		die(ST_FAIL, "out of memory");
+	return s;
+}
+
+void *xgrow(void *p, size_t need, size_t *cap, size_t size)
+{
+	size_t n = *cap;
+
+	if (need <= n)
+		return p;
+	n = n + n / 2 + 16;
+	if (n < need)
+		n = need;
+	if (n > SIZE_MAX / size)
+		die(ST_FAIL, "out of memory (%zu x %zu bytes)", n, size);
+	*cap = n;
+	return xrealloc(p, n * size);
+}
+
+bool size_mul(uint64_t a, uint64_t b, uint64_t *out)
+{
+	uint64_t r;
+
+	if (__builtin_mul_overflow(a, b, &r))
+		return false;
+	*out = r;
+	return true;
+}
+
+bool size_add(uint64_t a, uint64_t b, uint64_t *out)
+{
+	uint64_t r;
+
+	if (__builtin_add_overflow(a, b, &r))
+		return false;
+	*out = r;
+	return true;
+}
+
+/* A chunk's payload follows its header at the next multiple of ALIGN. */
+enum { ALIGN = 64, SMALL = 64 << 10 };
+
+struct chunk {
+	struct chunk *next;
+	size_t used, size;
+};
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+	size_t need = (n + ALIGN - 1) / ALIGN * ALIGN;
+	struct chunk *c = a->top;
+
+	if (n > SIZE_MAX / 2)
+		die(ST_FAIL, "out of memory (%zu bytes)", n);
+	if (!c || c->size - c->used < need) {
+		size_t size = need > SMALL ? need : SMALL;
+
+		c = aligned_alloc(ALIGN, ALIGN + size);
+		if (!c)
+			die(ST_FAIL, "out of memory (%zu bytes)", n);
+		c->used = 0;
+		c->size = size;
+		if (need > SMALL && a->top) {   /* a chunk of its own, behind the open one */
+			c->next = a->top->next;
+			a->top->next = c;
+		} else {
+			c->next = a->top;
+			a->top = c;
+		}
+		a->total += size;
+	}
+	c->used += need;
+	return (char *)c + ALIGN + c->used - need;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+	size_t n = strlen(s) + 1;
+
+	return memcpy(arena_alloc(a, n), s, n);
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		die(ST_FAIL, "cannot format a name");
+	s = arena_alloc(a, (size_t)n + 1);
+	va_start(ap, fmt);
+	vsnprintf(s, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return s;
+}
+
+void arena_free(struct arena *a)
+{
+	struct chunk *c, *next;
+
+	for (c = a->top; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	a->top = NULL;
+	a->total = 0;
+}

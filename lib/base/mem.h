@@ -1,0 +1,31 @@
+/* Memory: allocation that dies, sizes that are checked before they are multiplied, arenas. */
+#ifndef MEM_H
+#define MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+void *xmalloc(size_t n);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t n);
+char *xstrdup(const char *s);
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Room for `need` elements of `size` bytes in p, whose capacity is *cap; grows by half. */
+void *xgrow(void *p, size_t need, size_t *cap, size_t size);
+
+/* *out = a * b; false (and *out untouched) when the product does not fit. */
+bool size_mul(uint64_t a, uint64_t b, uint64_t *out);
+bool size_add(uint64_t a, uint64_t b, uint64_t *out);
+
+/* An arena: allocations of one lifetime, freed together.  Zeroed struct = empty arena. */
+struct arena {
+	struct chunk *top;
+	size_t total;                   /* bytes handed out and kept in chunks */
+};
+void *arena_alloc(struct arena *, size_t n);            /* 64-byte aligned, not cleared */
+char *arena_strdup(struct arena *, const char *);
+char *arena_printf(struct arena *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void arena_free(struct arena *);                        /* and empty again */
+
+#endif

@@ -1,0 +1,73 @@
+/* Options.  A table of rows yields the parser, the help text, the list in provenance and what the manual
+ * test compares.  Rows that several tools share are groups. */
+#ifndef OPT_H
+#define OPT_H
+
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum opt_type {
+	O_END, O_FLAG,                  /* bool */
+	O_INT,                          /* int64_t, within [min, max] */
+	O_REAL,                         /* double, within [min, max] */
+	O_SIZE,                         /* int64_t, bytes, suffix K M G T */
+	O_STR,                          /* const char * */
+	O_FILE,                         /* const char *; a path: not in provenance (its digest is, elsewhere) */
+	O_LIST,                         /* struct strlist; may be given several times */
+	O_ENUM                          /* int; index into `words` ("auto|f32|bf16") */
+};
+enum opt_flag { OPT_QUIET = 1 };        /* cannot change results: not in provenance */
+
+struct opt {
+	const char *name;               /* "samples": --samples; letter: -n, 0 = none */
+	char letter;
+	enum opt_type type;
+	size_t off;                     /* offsetof in the struct that opt_parse fills */
+	const char *arg;                /* "N" in the help text; NULL for flags */
+	const char *def;                /* default as text; NULL = zero */
+	const char *words;              /* O_ENUM */
+	double min, max;                /* O_INT, O_REAL */
+	unsigned flags;
+	const char *help;
+};
+
+struct strlist {
+	const char **v;
+	int n;
+};
+
+/* Shared groups, filled into the one `common`. */
+enum opt_group {
+	OPT_IO = 1, OPT_TALK = 2, OPT_DEVICE = 4, OPT_CALIB = 8, OPT_QSPEC = 16, OPT_SEED = 32,
+	OPT_DRY = 64,                   /* -n; the tool must honour it */
+	OPT_JSON = 128                  /* -j */
+};
+struct common {
+	/* IO */     const char *output; bool no_pg;
+	/* TALK */   bool quiet; bool json; int progress;       /* -v goes to `verbose` */
+	/* DEVICE */ const char *device; int64_t threads; int dtype /* 0 auto 1 f32 2 bf16 */; int64_t ram;
+	/* SEED */   int64_t seed;
+	/* CALIB */  const char *calib; int64_t samples, seqlen; bool dry;
+	/* QSPEC */  const char *weight; struct strlist rule, skip;
+};
+extern struct common common;
+
+struct opt_tool {
+	const char *name;               /* "llmc-gptq" */
+	const char *usage;              /* what follows the name: "[options] [FILE]" */
+	const char *about;              /* one line */
+	unsigned groups;
+	const struct opt *own;          /* ends with O_END; may be NULL */
+};
+
+/* Parses argv: groups into `common`, own rows into `base`.  Sets prog, verbose.  -h and --version print
+ * and exit 0; misuse is one line and exit 2.  Returns the index of the first operand (operands may not
+ * precede options' end: POSIX order, "--" honoured). */
+int opt_parse(const struct opt_tool *, void *base, int argc, char **argv);
+/* The options given that can change results, normalised, as a JSON array of strings; for provenance. */
+cJSON *opt_provenance(void);
+
+#endif

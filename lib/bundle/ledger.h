@@ -1,0 +1,21 @@
+/* The ledger of end.json: for every stage, how many tensors it kept, changed, quantized and dropped.  The
+ * sum of a stage equals what the stage before it handed on; import's equals what the checkpoint held. */
+#ifndef LEDGER_H
+#define LEDGER_H
+
+#include "model/block.h"
+
+struct ledger {
+	const char *stage;              /* pg id */
+	int64_t kept, changed, quantized;
+	cJSON *dropped;                 /* [{"name","reason"}] */
+};
+void ledger_begin(struct ledger *, const char *stage);
+void ledger_block(struct ledger *, const struct block *);       /* counts its fates */
+void ledger_drop(struct ledger *, const char *name, const char *reason);
+/* The upstream ledger (array, may be NULL for import) with this stage appended; the caller owns it.  NULL,
+ * error set (ST_FAIL) when it does not balance. */
+cJSON *ledger_end(struct ledger *, const cJSON *upstream);
+int ledger_check(const cJSON *ledger);                          /* every stage balances; -1: error set (ST_BAD) */
+
+#endif

@@ -1,0 +1,61 @@
+/* The unit of the stream: a layer, the embedding or the head, wholly in memory. */
+#ifndef BLOCK_H
+#define BLOCK_H
+
+#include "base/json.h"
+#include "model/model.h"
+#include "tensor/qrec.h"
+
+enum { BLK_EMBED = -1, BLK_HEAD = MAX_LAYER };  /* block.index of the two ends */
+enum blk_kind { BLK_KIND_EMBED, BLK_KIND_DENSE, BLK_KIND_HEAD };
+
+/* Roles: what a tensor is for, whatever its family calls it.  The tensor's name in the bundle is the role's
+ * name and a part: "attn.q" + ".weight" or ".bias". */
+enum role {
+	R_EMBED,
+	R_NORM_ATTN, R_Q, R_K, R_V, R_O,
+	R_NORM_MLP, R_GATE, R_UP, R_DOWN,
+	R_NORM_FINAL, R_HEAD,
+	R_N
+};
+enum part { P_WEIGHT, P_BIAS, P_N };
+
+const char *role_name(enum role);                               /* "attn.q" */
+const char *part_name(enum part);                               /* "weight" */
+int role_parse(const char *name, enum role *, enum part *);     /* "attn.q.weight"; -1 when it is none (no error set) */
+bool role_linear(enum role);                                    /* a linear that methods compress */
+/* Shape that the model demands of a role's part: nd and dim set; returns false where the model has none. */
+bool role_shape(const struct model *, enum role, enum part, int *nd, int64_t *dim);
+enum blk_kind role_home(enum role);                             /* the kind of block it lives in */
+
+/* What a stage did to a tensor; counted in the ledger. */
+enum tensor_fate { FATE_KEPT, FATE_CHANGED, FATE_QUANTIZED };
+
+struct block {
+	int index;                      /* layer, BLK_EMBED or BLK_HEAD */
+	int part;                       /* of a layer that comes in parts; 0 */
+	enum blk_kind kind;
+	int nt;
+	struct tensor *t;               /* [nt], in stored order; data NULL where q[i] holds the tensor */
+	struct qrec *q;                 /* [nt] */
+	enum tensor_fate *fate;         /* [nt], this stage's */
+	cJSON *note;                    /* block/NNNN.json, unknown keys preserved; owned; never NULL */
+	struct arena mem;               /* dropping the block drops all of the above */
+};
+
+/* Weight or bias of a role: index in t and q, -1 if absent. */
+int block_find(const struct block *, enum role, enum part);
+struct tensor *block_get(const struct block *, enum role, enum part);   /* borrows; NULL if absent */
+/* An empty block with room for nt tensors, all cleared. */
+void block_init(struct block *, int index, enum blk_kind, int nt);
+/* F32 copy of tensor i (dequantized where quantized), rows [r0, r1), into w.  -1: error set. */
+int block_f32(const struct block *, int i, int64_t r0, int64_t r1, float *w);
+/* Puts a quantized tensor in place of tensor i: takes *q (whose arrays are in the block's arena). */
+void block_quantize(struct block *, int i, const struct qrec *q);
+void block_free(struct block *);
+/* "block 17", "embed", "head": for messages.  buf of 32. */
+const char *block_label(const struct block *, char *buf);
+/* Member name without extension: "block/0017", "embed", "head".  buf of 32. */
+const char *block_member(const struct block *, char *buf);
+
+#endif

@@ -1,0 +1,38 @@
+/* Families are rows: names and defaults.  Only import and the packers that restore names look here. */
+#ifndef FAMILY_H
+#define FAMILY_H
+
+#include "model/block.h"
+
+/* How a configuration value reaches a knob. */
+enum cfg_type { CFG_INT, CFG_REAL, CFG_ACT, CFG_FLAG /* bool -> bit of flags, in `arg` */ };
+struct cfg_key {
+	const char *key;                /* in config.json */
+	enum cfg_type type;
+	size_t off;                     /* offsetof(struct model, ...) */
+	unsigned arg;
+};
+
+struct family {
+	const char *name;
+	const char *match[4];           /* "architectures" entries */
+	struct model base;              /* defaults where the configuration is silent */
+	const struct cfg_key *cfg;      /* keys beyond the shared ones (family.c); ends with a NULL key; may be NULL */
+	int (*resolve)(struct model *, const cJSON *config);    /* what no table can say; may be NULL */
+	const char *names[R_N];         /* checkpoint's module names; %L = layer */
+};
+
+const struct family *family_match(const char *architecture);   /* NULL: unknown */
+const struct family *family_find(const char *name);
+const struct family *const *family_list(void);                  /* NULL-terminated */
+
+/* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and those
+ * known; ST_BAD a missing or absurd key. */
+const struct family *family_resolve(struct model *, const cJSON *config);
+/* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight".  prefix is stripped when
+ * `bare`.  Returns buf. */
+const char *family_tensor(const struct family *, enum role, enum part, int layer, char *buf, size_t n);
+/* The other way.  1: a role's tensor, layer set; 0: a buffer the family ignores; -1: unknown. */
+int family_role(const struct family *, const char *name, enum role *, enum part *, int *layer);
+
+#endif

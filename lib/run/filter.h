@@ -1,0 +1,31 @@
+/* The main loop of every filter: a bundle in, a bundle out, one block at a time. */
+#ifndef FILTER_H
+#define FILTER_H
+
+#include "base/opt.h"
+#include "bundle/bundle.h"
+
+struct calib;
+
+/* What the host gives a filter. */
+struct run {
+	struct dev *dev;                /* NULL unless OPT_DEVICE */
+	const struct model *model;      /* of the incoming bundle */
+	struct calib *calib;            /* NULL unless --calib was given */
+	struct rules rules;             /* parsed from -w, --rule, --skip; OPT_QSPEC */
+	cJSON *report;                  /* object; the filter adds to it; goes to end.json under its pg id */
+	cJSON *inputs;                  /* digests of other inputs, for provenance */
+};
+
+enum { FILTER_OK = 0, FILTER_DROP = 1 };        /* or -1, error set */
+
+struct filter {
+	struct opt_tool tool;
+	size_t state;                   /* bytes of private state, zeroed; own options point into it */
+	int (*begin)(void *st, struct run *, struct model *out);        /* may edit the outgoing model */
+	int (*block)(void *st, struct run *, struct block *);           /* every block, embed and head too */
+	int (*end)(void *st, struct run *);                             /* totals; may print; may be NULL */
+};
+int filter_main(const struct filter *, int argc, char **argv);          /* the body of a filter's main() */
+
+#endif
