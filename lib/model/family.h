@@ -35,4 +35,18 @@ const char *family_tensor(const struct family *, enum role, enum part, int layer
 /* The other way.  1: a role's tensor, layer set; 0: a buffer the family ignores; -1: unknown. */
 int family_role(const struct family *, const char *name, enum role *, enum part *, int *layer);
 
+/* What LLaMA started and most others kept: names, and rotary positions of base 10000 over the whole head
+ * (rope.dim is set when the configuration is read). */
+#define LLAMA_NAMES \
+	[R_EMBED] = "model.embed_tokens", \
+	[R_NORM_ATTN] = "model.layers.%L.input_layernorm", \
+	[R_Q] = "model.layers.%L.self_attn.q_proj", [R_K] = "model.layers.%L.self_attn.k_proj", \
+	[R_V] = "model.layers.%L.self_attn.v_proj", [R_O] = "model.layers.%L.self_attn.o_proj", \
+	[R_NORM_MLP] = "model.layers.%L.post_attention_layernorm", \
+	[R_GATE] = "model.layers.%L.mlp.gate_proj", [R_UP] = "model.layers.%L.mlp.up_proj", \
+	[R_DOWN] = "model.layers.%L.mlp.down_proj", \
+	[R_NORM_FINAL] = "model.norm", [R_HEAD] = "lm_head"
+#define LLAMA_ROPE { .type = ROPE_DEFAULT, .base = 10000, .factor = 1, .low_freq = 1, .high_freq = 4, \
+	.beta_fast = 32, .beta_slow = 1, .truncate = true, .orig_ctx = 1 }
+
 #endif

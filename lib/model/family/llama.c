@@ -1,0 +1,17 @@
+/* LLaMA 1, 2, 3 (Touvron et al., arXiv 2302.13971, 2307.09288; arXiv 2407.21783) and what copies it to the
+ * letter: Vicuna, SmolLM, SmolLM2. */
+#include "model/family.h"
+
+static const struct cfg_key keys[] = {
+	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
+	{ "mlp_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_MLP },
+	{ NULL, 0, 0, 0 }
+};
+
+const struct family family_llama = {
+	.name = "llama",
+	.match = { "LlamaForCausalLM", "LLaMAForCausalLM" },
+	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 2048, .rope = LLAMA_ROPE },
+	.cfg = keys,
+	.names = { LLAMA_NAMES },
+};

@@ -1,0 +1,29 @@
+/* Mistral (Jiang et al., arXiv 2310.06825): LLaMA with a sliding window. */
+#include "model/family.h"
+
+#include "base/err.h"
+
+/* An absent key means the 4096 of the first release; null means none. */
+static int resolve(struct model *m, const cJSON *config)
+{
+	const cJSON *w = cJSON_GetObjectItemCaseSensitive(config, "sliding_window");
+	int64_t win = 0;
+
+	if (!w)
+		win = 4096;
+	else if (json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
+		return -1;
+	m->window = (int)win;
+	for (int i = 0; i < m->n_layer; i++)
+		m->slide[i] = win > 0;
+	return 0;
+}
+
+const struct family family_mistral = {
+	.name = "mistral",
+	.match = { "MistralForCausalLM" },
+	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 131072, .n_kv = 8,
+	          .rope = LLAMA_ROPE },
+	.resolve = resolve,
+	.names = { LLAMA_NAMES },
+};

@@ -1,0 +1,316 @@
+/* The interpreter: the stages of site.h over tensors of one micro-batch.  Activations are F32; weights are
+ * prepared once per block in the device's product type (dequantized where they are quantized). */
+#include "model/forward.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/pool.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct prepared {
+	struct tensor t;                /* F32 or BF16; data NULL: not yet prepared */
+	void *own;                      /* storage, or NULL where t borrows the block's */
+};
+
+struct buf {
+	float *p;
+	size_t cap;
+};
+
+struct fwd {
+	struct dev *dev;
+	const struct model *m;
+	int T;
+	float *cos, *sin;               /* [T, rope.dim/2] */
+	struct block *blk;              /* the layer bound, or the head */
+	struct block *embed;            /* of a tied head */
+	struct prepared w[R_N][P_N];
+	struct buf q, k, v, g, u;
+};
+
+struct fwd *fwd_new(struct dev *dev, const struct model *m, int T)
+{
+	struct fwd *f = xcalloc(1, sizeof(*f));
+	size_t n = (size_t)T * (size_t)(m->rope.dim / 2);
+
+	f->dev = dev;
+	f->m = m;
+	f->T = T;
+	f->cos = xmalloc(n * sizeof(float));
+	f->sin = xmalloc(n * sizeof(float));
+	if (m->rope.type != ROPE_NONE)
+		rope_table(m, T, f->cos, f->sin);
+	return f;
+}
+
+void fwd_forget(struct fwd *f, enum role r)
+{
+	for (int p = 0; p < P_N; p++) {
+		free(f->w[r][p].own);
+		memset(&f->w[r][p], 0, sizeof(f->w[r][p]));
+	}
+}
+
+void fwd_unbind(struct fwd *f)
+{
+	for (int r = 0; r < R_N; r++)
+		fwd_forget(f, (enum role)r);
+	f->blk = f->embed = NULL;
+}
+
+void fwd_free(struct fwd *f)
+{
+	if (!f)
+		return;
+	fwd_unbind(f);
+	free(f->cos);
+	free(f->sin);
+	free(f->q.p);
+	free(f->k.p);
+	free(f->v.p);
+	free(f->g.p);
+	free(f->u.p);
+	free(f);
+}
+
+/* Scratch of rows x cols floats, kept from call to call. */
+static struct tensor scratch(struct buf *b, int64_t rows, int64_t cols)
+{
+	size_t n = (size_t)rows * (size_t)cols;
+
+	if (b->cap < n) {
+		free(b->p);
+		b->p = xmalloc(n * sizeof(float));
+		b->cap = n;
+	}
+	return tensor_view(b->p, DT_F32, rows, cols);
+}
+
+struct prepare {
+	const struct block *b;
+	int i;                          /* tensor */
+	int64_t rows, cols;
+	enum dtype dt;
+	char *out;
+	int bad;
+};
+enum { PREP_ROWS = 64 };
+
+static void prepare_rows(void *arg, int64_t item, int worker)
+{
+	struct prepare *p = arg;
+	int64_t r0 = item * PREP_ROWS, r1 = r0 + PREP_ROWS < p->rows ? r0 + PREP_ROWS : p->rows;
+	size_t n = (size_t)(r1 - r0) * (size_t)p->cols;
+	char *out = p->out + (size_t)r0 * (size_t)p->cols * dtype_size(p->dt);
+	float *tmp;
+
+	(void)worker;
+	if (p->dt == DT_F32) {
+		if (block_f32(p->b, p->i, r0, r1, (float *)out) < 0)
+			p->bad = 1;
+		return;
+	}
+	tmp = xmalloc(n * sizeof(*tmp));
+	if (block_f32(p->b, p->i, r0, r1, tmp) < 0 || from_f32(out, p->dt, tmp, n) < 0)
+		p->bad = 1;
+	free(tmp);
+}
+
+/* The tensor of a role of block b in type dt; NULL, error set, when there is none. */
+static const struct tensor *prepared(struct fwd *f, struct block *b, enum role r, enum part part, enum dtype dt)
+{
+	struct prepared *p = &f->w[r][part];
+	struct prepare job = { .b = b, .dt = dt };
+
+	if (p->t.data)
+		return &p->t;
+	job.i = block_find(b, r, part);
+	if (job.i < 0) {
+		err_set(ST_BAD, "'%s.%s' is missing", role_name(r), part_name(part));
+		return NULL;
+	}
+	p->t = b->t[job.i];
+	if (b->t[job.i].dt == dt && b->q[job.i].spec.fmt == Q_NONE)
+		return &p->t;
+	job.rows = tensor_rows(&p->t);
+	job.cols = tensor_cols(&p->t);
+	p->t.dt = dt;
+	p->t.data = p->own = job.out = xmalloc(tensor_bytes(&p->t));
+	pool_for((job.rows + PREP_ROWS - 1) / PREP_ROWS, prepare_rows, &job);
+	if (job.bad) {
+		err_set(ST_BAD, "'%s.%s' cannot be read", role_name(r), part_name(part));
+		fwd_forget(f, r);
+		return NULL;
+	}
+	return &p->t;
+}
+
+static int linear(struct fwd *f, struct block *b, enum role r, struct tensor *y, const struct tensor *x)
+{
+	const struct tensor *w = prepared(f, b, r, P_WEIGHT, f->dev->mm), *bias = NULL;
+
+	if (!w)
+		return -1;
+	if (block_find(b, r, P_BIAS) >= 0 && !(bias = prepared(f, b, r, P_BIAS, DT_F32)))
+		return -1;
+	return f->dev->ops->linear(f->dev, y, x, w, bias);
+}
+
+static int norm(struct fwd *f, enum role r, struct tensor *y, const struct tensor *x)
+{
+	const struct tensor *w = prepared(f, f->blk, r, P_WEIGHT, DT_F32), *b = NULL;
+
+	if (!w || (f->m->norm == NORM_LAYER && !(b = prepared(f, f->blk, r, P_BIAS, DT_F32))))
+		return -1;
+	return f->dev->ops->norm(f->dev, y, x, f->m->norm, w->data, b ? b->data : NULL, (float)f->m->eps);
+}
+
+int fwd_bind(struct fwd *f, struct block *b)
+{
+	fwd_unbind(f);
+	f->blk = b;
+	return 0;
+}
+
+static int attention(struct fwd *f, int n, float *a)
+{
+	const struct model *m = f->m;
+	const struct ops *op = f->dev->ops;
+	int64_t rows = (int64_t)n * f->T;
+	int64_t wq = (int64_t)m->n_head * m->d_head, wk = (int64_t)m->n_kv * m->d_head;
+	struct tensor in = tensor_view(a, DT_F32, rows, m->d_model);
+	struct tensor q = scratch(&f->q, rows, wq), k = scratch(&f->k, rows, wk), v = scratch(&f->v, rows, wk);
+	struct attn_args args = {
+		.q = q.data, .k = k.data, .v = v.data, .ldq = wq, .ldk = wk, .ldv = wk, .ldo = wq,
+		.n = n, .T = f->T, .H = m->n_head, .K = m->n_kv, .D = m->d_head, .Dv = m->d_head,
+		.scale = (float)m->attn_scale, .cap = (float)m->cap_attn,
+		.window = m->slide[f->blk->index] ? m->window : 0,
+	};
+
+	if (linear(f, f->blk, R_Q, &q, &in) < 0 || linear(f, f->blk, R_K, &k, &in) < 0 ||
+	    linear(f, f->blk, R_V, &v, &in) < 0)
+		return -1;
+	if (m->rope.type != ROPE_NONE &&
+	    (op->rope(f->dev, q.data, rows, wq, m->n_head, m->d_head, m->rope.dim, f->T, f->cos, f->sin,
+	              m->rope.interleaved) < 0 ||
+	     op->rope(f->dev, k.data, rows, wk, m->n_kv, m->d_head, m->rope.dim, f->T, f->cos, f->sin,
+	              m->rope.interleaved) < 0))
+		return -1;
+	return op->attn(f->dev, a, &args);
+}
+
+/* x += linear(a), with the scratch q for the product. */
+static int residual(struct fwd *f, enum role r, int64_t rows, float *x, float *a, int64_t width)
+{
+	struct tensor in = tensor_view(a, DT_F32, rows, width), y = scratch(&f->q, rows, f->m->d_model);
+	struct tensor xt = tensor_view(x, DT_F32, rows, f->m->d_model);
+
+	if (linear(f, f->blk, r, &y, &in) < 0)
+		return -1;
+	return f->dev->ops->axpy(f->dev, &xt, &y, 1);
+}
+
+static int gate_up(struct fwd *f, int64_t rows, float *a)
+{
+	struct tensor in = tensor_view(a, DT_F32, rows, f->m->d_model);
+	struct tensor u = scratch(&f->u, rows, f->m->d_ff), g, out = tensor_view(a, DT_F32, rows, f->m->d_ff);
+
+	if (linear(f, f->blk, R_UP, &u, &in) < 0)
+		return -1;
+	if (!f->m->gated)
+		return f->dev->ops->glu(f->dev, &out, &u, NULL, f->m->act);
+	g = scratch(&f->g, rows, f->m->d_ff);
+	if (linear(f, f->blk, R_GATE, &g, &in) < 0)
+		return -1;
+	return f->dev->ops->glu(f->dev, &out, &g, &u, f->m->act);
+}
+
+int fwd_stage(struct fwd *f, int s, int n, float *x, float *a)
+{
+	const struct model *m = f->m;
+	int64_t rows = (int64_t)n * f->T;
+	struct tensor xt = tensor_view(x, DT_F32, rows, m->d_model), at = tensor_view(a, DT_F32, rows, m->d_model);
+
+	switch (s) {
+	case 0: return norm(f, R_NORM_ATTN, &at, &xt);
+	case 1: return attention(f, n, a);
+	case 2: return residual(f, R_O, rows, x, a, (int64_t)m->n_head * m->d_head) < 0 ? -1 :
+		       norm(f, R_NORM_MLP, &at, &xt);
+	case 3: return gate_up(f, rows, a);
+	case 4: return residual(f, R_DOWN, rows, x, a, m->d_ff);
+	}
+	return err_set(ST_FAIL, "no stage %d", s);
+}
+
+int fwd_a_width(const struct fwd *f, int s)
+{
+	struct site site[MAX_SITE];
+	int n = model_sites(f->m, site), w = 0;
+
+	for (int i = 0; i < n; i++)
+		if (site[i].stage == s && site[i].col + site[i].width > w)
+			w = site[i].col + site[i].width;
+	return w;
+}
+
+int fwd_block(struct fwd *f, int n, float *x)
+{
+	float *a = xmalloc((size_t)n * (size_t)f->T * (size_t)model_width(f->m) * sizeof(*a));
+	int r = 0;
+
+	for (int s = 0; s < model_stages(f->m) && r == 0; s++)
+		r = fwd_stage(f, s, n, x, a);
+	free(a);
+	return r;
+}
+
+int fwd_embed(struct fwd *f, struct block *embed, const int32_t *ids, int64_t rows, float *x)
+{
+	const struct tensor *table = block_get(embed, R_EMBED, P_WEIGHT);
+	struct tensor y = tensor_view(x, DT_F32, rows, f->m->d_model);
+
+	for (int64_t i = 0; i < rows; i++)
+		if (ids[i] < 0 || ids[i] >= f->m->vocab)
+			return err_set(ST_BAD, "token id %d is outside the vocabulary of %d", ids[i], f->m->vocab);
+	if (!table)
+		return err_set(ST_BAD, "'embed.weight' is missing");
+	if (!table->data)
+		table = prepared(f, embed, R_EMBED, P_WEIGHT, DT_F32);
+	return table ? f->dev->ops->embed(f->dev, &y, table, ids) : -1;
+}
+
+int fwd_bind_head(struct fwd *f, struct block *head, struct block *embed)
+{
+	fwd_unbind(f);
+	f->blk = head;
+	f->embed = embed;
+	if (!block_get(head, R_HEAD, P_WEIGHT) && !embed)
+		return err_set(ST_BAD, "neither a head nor an embedding to tie it to");
+	return 0;
+}
+
+int fwd_final(struct fwd *f, int64_t rows, const float *x, float *y)
+{
+	struct tensor in = tensor_view((void *)(uintptr_t)x, DT_F32, rows, f->m->d_model);
+	struct tensor out = tensor_view(y, DT_F32, rows, f->m->d_model);
+
+	return norm(f, R_NORM_FINAL, &out, &in);
+}
+
+int fwd_logits(struct fwd *f, int64_t rows, const float *y, float *logits)
+{
+	struct tensor in = tensor_view((void *)(uintptr_t)y, DT_F32, rows, f->m->d_model);
+	struct tensor out = tensor_view(logits, DT_F32, rows, f->m->vocab);
+	bool own = block_get(f->blk, R_HEAD, P_WEIGHT) != NULL;
+	float cap = (float)f->m->cap_logit;
+
+	if (linear(f, own ? f->blk : f->embed, own ? R_HEAD : R_EMBED, &out, &in) < 0)
+		return -1;
+	if (cap > 0)
+		for (int64_t i = 0; i < rows * f->m->vocab; i++)
+			logits[i] = cap * tanhf(logits[i] / cap);
+	return 0;
+}

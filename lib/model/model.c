@@ -1,0 +1,233 @@
+/* struct model to and from JSON: one table of fields serves both directions. */
+#include "model/model.h"
+
+#include "base/err.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const norm_words[] = { "rms", "rms1", "layer", NULL };
+static const char *const act_words[] = { "none", "silu", "gelu", "gelu_tanh", "relu", "quick_gelu", NULL };
+static const char *const rope_words[] = { "none", "default", "linear", "dynamic", "llama3", "yarn", NULL };
+
+enum type { INT, REAL, BOOL, WORD };
+struct field {
+	const char *key;
+	enum type type;
+	size_t off;
+	double min, max;                /* INT, REAL */
+	const char *const *words;       /* WORD: an enum */
+};
+
+#define M(f) offsetof(struct model, f)
+/* A million wide, a thousand layers: nothing real comes near, and products of three stay in 64 bits. */
+static const struct field fields[] = {
+	{ "n_layer", INT, M(n_layer), 1, MAX_LAYER, NULL },
+	{ "d_model", INT, M(d_model), 1, 1 << 20, NULL },
+	{ "n_head", INT, M(n_head), 1, 1 << 16, NULL },
+	{ "n_kv", INT, M(n_kv), 1, 1 << 16, NULL },
+	{ "d_head", INT, M(d_head), 1, 1 << 16, NULL },
+	{ "d_ff", INT, M(d_ff), 1, 1 << 20, NULL },
+	{ "vocab", INT, M(vocab), 1, 1 << 24, NULL },
+	{ "ctx", INT, M(ctx), 1, 1 << 30, NULL },
+	{ "norm", WORD, M(norm), 0, 0, norm_words },
+	{ "eps", REAL, M(eps), 0, 1, NULL },
+	{ "act", WORD, M(act), 0, 0, act_words },
+	{ "gated", BOOL, M(gated), 0, 0, NULL },
+	{ "attn_scale", REAL, M(attn_scale), 1e-6, 1e6, NULL },
+	{ "cap_attn", REAL, M(cap_attn), 0, 1e6, NULL },
+	{ "cap_logit", REAL, M(cap_logit), 0, 1e6, NULL },
+	{ "window", INT, M(window), 0, 1 << 30, NULL },
+	{ NULL, 0, 0, 0, 0, NULL }
+};
+static const struct field rope_fields[] = {
+	{ "type", WORD, M(rope.type), 0, 0, rope_words },
+	{ "interleaved", BOOL, M(rope.interleaved), 0, 0, NULL },
+	{ "dim", INT, M(rope.dim), 0, 1 << 16, NULL },
+	{ "base", REAL, M(rope.base), 1e-3, 1e15, NULL },
+	{ "factor", REAL, M(rope.factor), 1e-6, 1e6, NULL },
+	{ "low_freq", REAL, M(rope.low_freq), 1e-6, 1e6, NULL },
+	{ "high_freq", REAL, M(rope.high_freq), 1e-6, 1e6, NULL },
+	{ "beta_fast", REAL, M(rope.beta_fast), 1e-6, 1e6, NULL },
+	{ "beta_slow", REAL, M(rope.beta_slow), 1e-6, 1e6, NULL },
+	{ "mscale", REAL, M(rope.mscale), 0, 1e6, NULL },
+	{ "mscale_all_dim", REAL, M(rope.mscale_all_dim), 0, 1e6, NULL },
+	{ "attn_factor", REAL, M(rope.attn_factor), 0, 1e6, NULL },
+	{ "truncate", BOOL, M(rope.truncate), 0, 0, NULL },
+	{ "orig_ctx", INT, M(rope.orig_ctx), 1, 1 << 30, NULL },
+	{ NULL, 0, 0, 0, 0, NULL }
+};
+static const struct {
+	const char *name;
+	unsigned bit;
+} flag_names[] = {
+	{ "tied", MF_TIED }, { "bias_qkv", MF_BIAS_QKV }, { "bias_o", MF_BIAS_O }, { "bias_mlp", MF_BIAS_MLP }
+};
+enum { NFLAG = sizeof(flag_names) / sizeof(*flag_names) };
+
+static int parse_word(const struct field *f, const cJSON *obj, int *out)
+{
+	const char *s;
+	int r = json_str(obj, f->key, &s);
+
+	if (r <= 0)
+		return r;
+	for (int i = 0; f->words[i]; i++)
+		if (!strcmp(f->words[i], s)) {
+			*out = i;
+			return 1;
+		}
+	return err_set(ST_UNSUP, "model: '%s' is '%.40s', which this version does not know", f->key, s);
+}
+
+/* Every field of the table is required: the description is resolved, nothing is left to a default. */
+static int parse_fields(const struct field *f, struct model *m, const cJSON *obj)
+{
+	for (; f->key; f++) {
+		char *p = (char *)m + f->off;
+		int64_t i = 0;
+		int r = 0;
+
+		switch (f->type) {
+		case INT:
+			if ((r = json_int(obj, f->key, (int64_t)f->min, (int64_t)f->max, &i)) > 0)
+				*(int *)p = (int)i;
+			break;
+		case REAL:
+			r = json_num(obj, f->key, (double *)p);
+			if (r > 0 && !(*(double *)p >= f->min && *(double *)p <= f->max))
+				r = err_set(ST_BAD, "'%s' is out of range", f->key);
+			break;
+		case BOOL:
+			r = json_bool(obj, f->key, (bool *)p);
+			break;
+		case WORD:
+			r = parse_word(f, obj, (int *)p);
+			break;
+		}
+		if (r < 0)
+			return err_at("model");
+		if (!r)
+			return err_set(ST_BAD, "model: '%s' is missing", f->key);
+	}
+	return 0;
+}
+
+static int parse_flags(struct model *m, const cJSON *arr)
+{
+	const cJSON *v;
+
+	cJSON_ArrayForEach(v, arr) {
+		int i = 0;
+
+		while (i < NFLAG && !(cJSON_IsString(v) && !strcmp(flag_names[i].name, v->valuestring)))
+			i++;
+		if (i == NFLAG)
+			return err_set(ST_UNSUP, "model: flag '%.40s' is not known to this version",
+			               cJSON_IsString(v) ? v->valuestring : "?");
+		m->flags |= flag_names[i].bit;
+	}
+	return 0;
+}
+
+static int parse_slide(struct model *m, const cJSON *arr)
+{
+	const cJSON *v;
+
+	cJSON_ArrayForEach(v, arr) {
+		double d = cJSON_IsNumber(v) ? v->valuedouble : -1;
+
+		if (!(d >= 0 && d < m->n_layer && d == floor(d)))
+			return err_set(ST_BAD, "model: 'window_layers' holds something that is no layer");
+		m->slide[(int)d] = true;
+	}
+	return 0;
+}
+
+int model_parse(struct model *m, const cJSON *obj)
+{
+	const char *s;
+	int r;
+
+	memset(m, 0, sizeof(*m));
+	if (!cJSON_IsObject(obj))
+		return err_set(ST_BAD, "model: the manifest has no description");
+	if ((r = json_str(obj, "family", &s)) <= 0 || strlen(s) >= sizeof(m->family))
+		return err_set(ST_BAD, "model: no proper 'family'");
+	strcpy(m->family, s);
+	if ((r = json_str(obj, "dtype", &s)) <= 0)
+		return err_set(ST_BAD, "model: no proper 'dtype'");
+	m->dtype = dtype_find(s);
+	if (parse_fields(fields, m, obj) < 0 ||
+	    parse_fields(rope_fields, m, cJSON_GetObjectItemCaseSensitive(obj, "rope")) < 0 ||
+	    parse_flags(m, cJSON_GetObjectItemCaseSensitive(obj, "flags")) < 0 ||
+	    parse_slide(m, cJSON_GetObjectItemCaseSensitive(obj, "window_layers")) < 0)
+		return -1;
+	return model_check(m);
+}
+
+static void put_fields(const struct field *f, const struct model *m, cJSON *obj)
+{
+	for (; f->key; f++) {
+		const char *p = (const char *)m + f->off;
+
+		switch (f->type) {
+		case INT: json_put_num(obj, f->key, *(const int *)p); break;
+		case REAL: json_put_num(obj, f->key, *(const double *)p); break;
+		case BOOL: json_put_bool(obj, f->key, *(const bool *)p); break;
+		case WORD: json_put_str(obj, f->key, f->words[*(const int *)p]); break;
+		}
+	}
+}
+
+void model_json(const struct model *m, cJSON *obj)
+{
+	cJSON *rope = cJSON_GetObjectItemCaseSensitive(obj, "rope"), *a;
+
+	json_put_str(obj, "family", m->family);
+	put_fields(fields, m, obj);
+	if (!cJSON_IsObject(rope))
+		json_put(obj, "rope", rope = json_obj());
+	put_fields(rope_fields, m, rope);
+	a = json_arr();
+	for (int i = 0; i < m->n_layer; i++)
+		if (m->slide[i])
+			json_push(a, cJSON_CreateNumber(i));
+	json_put(obj, "window_layers", a);
+	a = json_arr();
+	for (int i = 0; i < NFLAG; i++)
+		if (m->flags & flag_names[i].bit)
+			json_push(a, cJSON_CreateString(flag_names[i].name));
+	json_put(obj, "flags", a);
+	json_put_str(obj, "dtype", dtype_name(m->dtype));
+}
+
+static int check_fields(const struct field *f, const struct model *m)
+{
+	for (; f->key; f++) {
+		const char *p = (const char *)m + f->off;
+		double v = f->type == INT ? *(const int *)p : f->type == REAL ? *(const double *)p : 0;
+
+		if ((f->type == INT || f->type == REAL) && !(v >= f->min && v <= f->max))
+			return err_set(ST_BAD, "model: '%s' is %g, outside %g..%g", f->key, v, f->min, f->max);
+	}
+	return 0;
+}
+
+int model_check(const struct model *m)
+{
+	if (check_fields(fields, m) < 0 || check_fields(rope_fields, m) < 0)
+		return -1;
+	if (m->n_head % m->n_kv)
+		return err_set(ST_BAD, "model: %d heads are not a multiple of %d key/value heads", m->n_head, m->n_kv);
+	if ((int64_t)m->n_head * m->d_head > 1 << 20)
+		return err_set(ST_BAD, "model: %d heads of %d are too wide", m->n_head, m->d_head);
+	if (m->rope.type != ROPE_NONE && (m->rope.dim < 2 || m->rope.dim % 2 || m->rope.dim > m->d_head))
+		return err_set(ST_BAD, "model: %d rotated elements in a head of %d", m->rope.dim, m->d_head);
+	if (m->dtype != DT_F32 && m->dtype != DT_F16 && m->dtype != DT_BF16)
+		return err_set(ST_BAD, "model: dtype is neither F32 nor F16 nor BF16");
+	if (m->rope.type == ROPE_LLAMA3 && m->rope.high_freq <= m->rope.low_freq)
+		return err_set(ST_BAD, "model: rope high_freq %g is not above low_freq %g", m->rope.high_freq,
+		               m->rope.low_freq);
+	return 0;
+}
