@@ -2,7 +2,7 @@
 PREFIX  ?= /usr/local
 CC      ?= cc
 AR      ?= ar
-CFLAGS  ?= -O2 -g
+CFLAGS  ?= -O3 -g
 SAN     ?=
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
            -Wwrite-strings -Wvla -Wformat=2 -Werror

@@ -1,0 +1,39 @@
+/* GPTQ (Frantar et al., arXiv 2210.17323). */
+#ifndef GPTQ_H
+#define GPTQ_H
+
+#include "quant/grid.h"
+#include "run/filter.h"
+
+extern const struct filter filter_gptq;
+
+enum gptq_order { ORDER_ACT, ORDER_NONE };      /* columns by falling diag(H), or as they stand */
+enum gptq_groups { GROUPS_STATIC, GROUPS_DYNAMIC };     /* grids from the original weights, or the compensated ones */
+struct gptq_opts {
+	int order, groups;              /* the two enums above */
+	double damp;                    /* added to the diagonal, as a share of its mean */
+	int64_t panel;                  /* columns between two trailing updates */
+};
+
+/* The second-order data of one input, shared by all linears that read it. */
+struct gptq_hess {
+	int64_t n;
+	float *h;                       /* [n, n] columns in processing order, damped; owned */
+	float *u;                       /* [n, n] upper: u^T u = h^-1; owned */
+	float *diag;                    /* [n] undamped, original order; owned */
+	int32_t *perm;                  /* [n] perm[k] = column processed k-th; owned */
+	double damp;                    /* that the factorisation needed */
+	bool diagonal;                  /* it failed even so: u is diagonal, the result is weighted rounding */
+};
+
+/* Takes gram [n, n] = sum of x x^T over `tokens` rows (freed).  -1: error set. */
+int gptq_prepare(struct gptq_hess *, struct dev *, const struct gptq_opts *, float *gram, int64_t n, int64_t tokens);
+void gptq_free(struct gptq_hess *);
+/* Fits q's grid and finds q's codes for w [out, n] (overwritten).  *loss = sum of squared output errors a
+ * token, in the damped metric.  -1: error set. */
+int gptq_solve(struct qrec *q, struct dev *, const struct gptq_opts *, const struct gptq_hess *, float *w,
+               int64_t out, double *loss);
+/* The same measure for codes that are there: tr(D h D^T), D = w - dequantized. */
+int gptq_loss(const struct qrec *q, struct dev *, const struct gptq_hess *, const float *w, int64_t out, double *loss);
+
+#endif

@@ -1,0 +1,65 @@
+#include "algo/linear.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum dtype scale_dtype(enum scale_opt o, const struct model *m)
+{
+	switch (o) {
+	case SCALE_F32: return DT_F32;
+	case SCALE_BF16: return DT_BF16;
+	case SCALE_F16: return DT_F16;
+	default: return m->dtype;
+	}
+}
+
+int linear_open(struct linear *l, struct run *run, struct block *b, enum role role, enum scale_opt so)
+{
+	const struct qspec *spec;
+	int i = block_find(b, role, P_WEIGHT);
+
+	memset(l, 0, sizeof(*l));
+	if (i < 0)
+		return 0;
+	spec = rules_find(&run->rules, b->index, role_name(role));
+	if (spec->fmt == Q_NONE)
+		return 0;
+	if (b->q[i].spec.fmt != Q_NONE)
+		return err_set(ST_UNSUP, "'%s' is quantized already", b->t[i].name);
+	l->i = i;
+	l->role = role_name(role);
+	l->out = tensor_rows(&b->t[i]);
+	l->in = tensor_cols(&b->t[i]);
+	l->w = xmalloc((size_t)l->out * (size_t)l->in * sizeof(float));
+	if (block_f32(b, i, 0, l->out, l->w) < 0)
+		return -1;
+	qrec_init(&l->q, spec, l->out, l->in, &b->mem);
+	l->q.scale_dt = scale_dtype(so, run->model);
+	return 1;
+}
+
+void linear_free(struct linear *l)
+{
+	free(l->w);
+	l->w = NULL;
+}
+
+void linear_store(struct linear *l, struct block *b)
+{
+	block_quantize(b, l->i, &l->q);
+	linear_free(l);
+}
+
+int linear_rules_check(struct run *run)
+{
+	const char *role[R_N];
+	int n = 0;
+
+	for (int r = 0; r < R_N; r++)
+		if (role_linear((enum role)r))
+			role[n++] = role_name((enum role)r);
+	return rules_check(&run->rules, role, n);
+}

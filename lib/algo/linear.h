@@ -1,0 +1,29 @@
+/* A linear on its way to being quantized: what round-to-nearest and GPTQ share. */
+#ifndef LINEAR_H
+#define LINEAR_H
+
+#include "quant/grid.h"
+#include "run/filter.h"
+
+struct linear {
+	int i;                          /* tensor of the block */
+	const char *role;               /* "attn.q" */
+	int64_t out, in;
+	float *w;                       /* [out, in], owned */
+	struct qrec q;                  /* arrays in the block's arena; grid not yet fitted */
+};
+
+enum scale_opt { SCALE_AUTO, SCALE_F32, SCALE_BF16, SCALE_F16 };
+#define SCALE_OPT(type, field) \
+	{ "scale-dtype", 0, O_ENUM, offsetof(type, field), "TYPE", "auto", "auto|f32|bf16|f16", 0, 0, 0, \
+	  "type that scales are rounded to; auto: the checkpoint's" }
+
+/* The role's weight, when the rules give it a spec: 1, *l filled (linear_free it); 0: not to be quantized;
+ * -1: error set. */
+int linear_open(struct linear *l, struct run *, struct block *, enum role, enum scale_opt);
+void linear_store(struct linear *l, struct block *);            /* puts l->q into the block, frees w */
+void linear_free(struct linear *l);
+/* After the last block: rules that matched nothing are an error. */
+int linear_rules_check(struct run *);
+
+#endif
