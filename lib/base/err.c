@@ -7,6 +7,7 @@
 
 const char *prog = "llmc";
 int verbose;
+void (*err_before)(void);
 
 static _Thread_local char msg[1024];
 static _Thread_local int stat = ST_FAIL;
@@ -55,7 +56,7 @@ void err_clear(void)
 
 /* One write per message, so that the stages of a pipe do not interleave within a line.  Control
  * characters (names come from files) are shown as '?'. */
-static void talk(const char *fmt, va_list ap)
+PRINTF(1, 0) static void talk(const char *fmt, va_list ap)
 {
 	char line[1280];
 	int n, k;
@@ -69,6 +70,8 @@ static void talk(const char *fmt, va_list ap)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
 	line[n] = '\n';
+	if (err_before)
+		err_before();
 	fwrite(line, 1, (size_t)n + 1, stderr);
 }
 

@@ -19,6 +19,7 @@ enum status {
 
 extern const char *prog;                /* "llmc-gptq"; prefix of every message */
 extern int verbose;                     /* -1 quiet, 0, 1, 2 */
+extern void (*err_before)(void);        /* called before a message is printed: progress clears its line; or NULL */
 
 int err_set(int status, const char *fmt, ...) PRINTF(2, 3);     /* returns -1; thread-local */
 int err_at(const char *fmt, ...) PRINTF(1, 2);                  /* puts "WHERE: " before it; returns -1 */

@@ -17,7 +17,8 @@ enum opt_type {
 	O_STR,                          /* const char * */
 	O_FILE,                         /* const char *; a path: not in provenance (its digest is, elsewhere) */
 	O_LIST,                         /* struct strlist; may be given several times */
-	O_ENUM                          /* int; index into `words` ("auto|f32|bf16") */
+	O_ENUM,                         /* int; index into `words` ("auto|f32|bf16") */
+	O_MORE, O_LESS, O_HELP, O_VERSION       /* the shared -v, -q, -h, --version */
 };
 enum opt_flag { OPT_QUIET = 1 };        /* cannot change results: not in provenance */
 
@@ -29,7 +30,7 @@ struct opt {
 	const char *arg;                /* "N" in the help text; NULL for flags */
 	const char *def;                /* default as text; NULL = zero */
 	const char *words;              /* O_ENUM */
-	double min, max;                /* O_INT, O_REAL */
+	double min, max;                /* O_INT, O_REAL, O_SIZE; both 0: any value, and any O_SIZE from 0 up */
 	unsigned flags;
 	const char *help;
 };
@@ -47,13 +48,18 @@ enum opt_group {
 };
 struct common {
 	/* IO */     const char *output; bool no_pg;
-	/* TALK */   bool quiet; bool json; int progress;       /* -v goes to `verbose` */
-	/* DEVICE */ const char *device; int64_t threads; int dtype /* 0 auto 1 f32 2 bf16 */; int64_t ram;
+	/* TALK */   bool quiet; int progress /* enum opt_progress */;  /* -v goes to `verbose` */
+	/* JSON */   bool json;
+	/* DRY */    bool dry;
+	/* DEVICE */ const char *device; int64_t threads; int dtype /* 0 auto 1 f32 2 bf16 */;
 	/* SEED */   int64_t seed;
-	/* CALIB */  const char *calib; int64_t samples, seqlen; bool dry;
+	/* CALIB */  const char *calib; int64_t samples, seqlen;        /* 0 = all */
 	/* QSPEC */  const char *weight; struct strlist rule, skip;
 };
+enum opt_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 extern struct common common;
+
+enum { OPT_BUNDLE = 1 };                /* what --version names; a unit test holds it to BUNDLE_VERSION */
 
 struct opt_tool {
 	const char *name;               /* "llmc-gptq" */
@@ -65,9 +71,11 @@ struct opt_tool {
 
 /* Parses argv: groups into `common`, own rows into `base`.  Sets prog, verbose.  -h and --version print
  * and exit 0; misuse is one line and exit 2.  Returns the index of the first operand (operands may not
- * precede options' end: POSIX order, "--" honoured). */
+ * precede options' end: POSIX order, "--" honoured).  The tool and its rows must live on: provenance reads
+ * them.  Strings point into argv. */
 int opt_parse(const struct opt_tool *, void *base, int argc, char **argv);
-/* The options given that can change results, normalised, as a JSON array of strings; for provenance. */
+/* The options given that can change results, as a JSON array of strings, for provenance: "--samples=128",
+ * long names, numbers as read, in the order of the table whatever order they were typed in. */
 cJSON *opt_provenance(void);
 
 #endif

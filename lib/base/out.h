@@ -10,24 +10,28 @@
 
 struct out;
 
-/* NULL or "-" is stdout; refuses a terminal when `binary`.  Dies when it cannot be opened. */
+/* NULL or "-" is stdout; refuses a terminal when `binary`.  A symbolic link is followed; a device or a named
+ * pipe is written in place.  Dies when it cannot be opened. */
 struct out *out_open(const char *path, bool binary);
 void out_write(struct out *, const void *buf, size_t n);        /* buffered; dies (ST_FAIL) naming the target */
 /* As write(2) on the buffer's own terms, but returns -1 with the error state set: for callbacks. */
 int out_try_write(struct out *, const void *buf, size_t n);
+/* Hands the buffer on: after each block, or the next stage of a pipe would wait for its tail.  -1: as above. */
+int out_flush(struct out *);
 void out_printf(struct out *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *out_name(const struct out *);                       /* for messages */
 void out_commit(struct out *);          /* flush, fsync, rename; dies; frees */
 void out_abort(struct out *);           /* removes the temporary; frees */
 
-/* A directory OUT that must not exist yet (or be empty).  Returns the temporary's path, owned by the
- * object; files are made in it with dir_file(), which registers them for removal. */
+/* A directory that must not exist yet, or be empty; else dies with ST_USAGE.  Files are made in its temporary
+ * by dir_file(), which dies (ST_BAD) on a name with a slash and on one that comes twice. */
 struct out_dir;
 struct out_dir *dir_open(const char *path);
 struct out *dir_file(struct out_dir *, const char *name);       /* out_commit() closes it inside the directory */
-void dir_commit(struct out_dir *);      /* fsync, rename to the final name; dies; frees */
+void dir_commit(struct out_dir *);      /* when all files are: fsync, rename to the final name; dies; frees */
 
-/* stdout of a tool that prints results: flushes and checks; dies with ST_FAIL on a full disk. */
+/* stdout of a tool that prints results: flushes, checks and closes; dies with ST_FAIL on a full
+ * disk.  The last thing before exit. */
 void stdout_close(void);
 
 #endif
