@@ -64,24 +64,31 @@ static const char *duplicate(const cJSON *v)
 
 cJSON *json_parse(const void *buf, size_t len, const char *what)
 {
-	const char *s = buf, *end = NULL, *dup;
+	const char *end = NULL, *dup;
+	size_t at;
+	char *s;
 	cJSON *v;
 
-	if (!depth_ok(s, len)) {
+	if (!depth_ok(buf, len)) {
 		err_set(ST_BAD, "%s: JSON nested deeper than %d levels", what, JSON_DEPTH);
 		return NULL;
 	}
+	/* A copy with a NUL: cJSON 1.7.15 looks one byte past the end of a text that ends in "," in an object. */
+	s = xmalloc(len + 1);
+	if (len)
+		memcpy(s, buf, len);
+	s[len] = '\0';
 	v = cJSON_ParseWithLengthOpts(s, len, &end, 0);
+	at = end && end >= s && end <= s + len ? (size_t)(end - s) : 0;
+	if (v)
+		at += strspn(s + at, " \t\n\r");
+	free(s);
 	if (!v) {
-		size_t at = end && end >= s && end <= s + len ? (size_t)(end - s) : 0;
-
 		err_set(ST_BAD, "%s: bad JSON at byte %zu", what, at);
 		return NULL;
 	}
-	while (end < s + len && (*end == ' ' || *end == '\t' || *end == '\n' || *end == '\r'))
-		end++;
-	if (end != s + len) {
-		err_set(ST_BAD, "%s: something after the JSON value, at byte %zu", what, (size_t)(end - s));
+	if (at != len) {
+		err_set(ST_BAD, "%s: something after the JSON value, at byte %zu", what, at);
 		cJSON_Delete(v);
 		return NULL;
 	}

@@ -259,7 +259,7 @@ static void print_row(const struct opt *o)
 		printf("\n%*s", COL, "");
 	else
 		printf("%*s", COL - n, "");
-	if (o->def && takes_arg(o))
+	if (o->def && takes_arg(o) && strcmp(o->def, "0"))
 		help = xasprintf("%s (default: %s)", o->help, o->def);
 	else
 		help = xstrdup(o->help);
@@ -310,7 +310,8 @@ static void version(void)
 	const char *blas = OPENBLAS_VERSION;
 
 	printf("%s %s\nbundle version %d\n", table.tool->name, VERSION, OPT_BUNDLE);
-	printf("compiled in:%s%s", *blas == ' ' ? "" : " ", blas);
+	blas += strspn(blas, " ");
+	printf("compiled in: %.*s", (int)strcspn(blas + 9, " ") + 9, blas);     /* "OpenBLAS 0.3.21 " */
 #ifdef HAVE_DNNL
 	printf(", oneDNN %d.%d.%d", DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH);
 #endif
