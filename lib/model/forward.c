@@ -34,16 +34,24 @@ struct fwd {
 struct fwd *fwd_new(struct dev *dev, const struct model *m, int T)
 {
 	struct fwd *f = xcalloc(1, sizeof(*f));
-	size_t n = (size_t)T * (size_t)(m->rope.dim / 2);
 
 	f->dev = dev;
 	f->m = m;
+	fwd_resize(f, T);
+	return f;
+}
+
+void fwd_resize(struct fwd *f, int T)
+{
+	size_t n = (size_t)T * (size_t)(f->m->rope.dim / 2);
+
 	f->T = T;
+	free(f->cos);
+	free(f->sin);
 	f->cos = xmalloc(n * sizeof(float));
 	f->sin = xmalloc(n * sizeof(float));
-	if (m->rope.type != ROPE_NONE)
-		rope_table(m, T, f->cos, f->sin);
-	return f;
+	if (f->m->rope.type != ROPE_NONE)
+		rope_table(f->m, T, f->cos, f->sin);
 }
 
 void fwd_forget(struct fwd *f, enum role r)

@@ -8,6 +8,7 @@ struct fwd;
 
 struct fwd *fwd_new(struct dev *, const struct model *, int T);  /* T: tokens a sequence; borrows both */
 void fwd_free(struct fwd *);
+void fwd_resize(struct fwd *, int T);           /* sequences of T tokens from now on; prepared weights stay */
 
 /* Binds a layer; its weights are prepared (dequantized, converted to dev->mm) when first used. */
 int fwd_bind(struct fwd *, struct block *);

@@ -174,3 +174,8 @@ struct fwd *calib_fwd(struct calib *c)
 {
 	return c->fwd;
 }
+
+struct dev *calib_dev(struct calib *c)
+{
+	return c->dev;
+}

@@ -24,5 +24,6 @@ float *calib_x(struct calib *);
 int64_t calib_rows(const struct calib *);       /* N */
 int calib_seqlen(const struct calib *);         /* T */
 struct fwd *calib_fwd(struct calib *);
+struct dev *calib_dev(struct calib *);
 
 #endif

@@ -1,0 +1,93 @@
+/* Logits, and hidden states, as safetensors: how fixtures and other programs are compared. */
+#include "eval/eval.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/out.h"
+#include "tensor/safetensors.h"
+
+#include <stdlib.h>
+
+struct state {
+	struct eval_opts e;
+	bool hidden;
+};
+
+static const struct opt opts[] = {
+	EVAL_OPTS(struct state, e),
+	{ "hidden", 0, O_FLAG, offsetof(struct state, hidden), NULL, NULL, NULL, 0, 0, 0,
+	  "also write the hidden states: hidden [L+1,N,T,C], the last after the final norm" },
+	{ .type = O_END }
+};
+static const struct opt_tool tool = { "llmc-eval", "logits [options] --tokens FILE -o FILE [BUNDLE]",
+                                      "logits as safetensors", OPT_IO | OPT_TALK | OPT_DEVICE, opts };
+
+/* Sizes are known before the model runs, so the file is written in the order in which its parts arise:
+ * hidden states first. */
+static void head(struct out *o, const struct state *s, const struct pass *p, const struct tokens *t)
+{
+	struct tensor v[2] = {
+		{ .name = "hidden", .dt = DT_F32, .nd = 4, .dim = { p->m->n_layer + 1, t->N, t->T, p->m->d_model } },
+		{ .name = "logits", .dt = DT_F32, .nd = 3, .dim = { t->N, t->T, p->m->vocab } },
+	};
+	int order[2];
+	size_t len;
+	void *h = s->hidden ? st_header(v, 2, NULL, order, &len) : st_header(v + 1, 1, NULL, order, &len);
+
+	out_write(o, h, len);
+	free(h);
+}
+
+static int write_logits(struct out *o, struct pass *p, const struct tokens *t, bool hidden)
+{
+	int64_t chunk = pass_chunk(p), total = t->N * t->T, C = p->m->d_model;
+	float *l = xmalloc((size_t)chunk * (size_t)p->m->vocab * sizeof(*l)), *y = xmalloc((size_t)(chunk * C) * sizeof(*y));
+	int r = 0;
+
+	for (int64_t r0 = 0; hidden && r0 < total && r == 0; r0 += chunk) {
+		int64_t n = total - r0 < chunk ? total - r0 : chunk;
+
+		if ((r = fwd_final(calib_fwd(p->c), n, calib_x(p->c) + r0 * C, y)) == 0)
+			out_write(o, y, (size_t)(n * C) * sizeof(*y));
+	}
+	for (int64_t r0 = 0; r0 < total && r == 0; r0 += chunk) {
+		int64_t n = total - r0 < chunk ? total - r0 : chunk;
+
+		if ((r = pass_logits(p, r0, n, l)) == 0)
+			out_write(o, l, (size_t)n * (size_t)p->m->vocab * sizeof(*l));
+	}
+	free(l);
+	free(y);
+	return r;
+}
+
+int eval_logits(int argc, char **argv)
+{
+	struct state s = { 0 };
+	int at = opt_parse(&tool, &s, argc, argv), r;
+	struct tokens t;
+	struct pass p;
+	struct out *o;
+	size_t size;
+
+	if (argc - at > 1)
+		die(ST_USAGE, "more than one bundle; see llmc-eval(1)");
+	if (eval_tokens(&t, &s.e) < 0 || pass_open(&p, argv[at], common.device, common.dtype, &t) < 0)
+		die_err();
+	o = out_open(common.output, true);
+	head(o, &s, &p, &t);
+	size = (size_t)(t.N * t.T) * (size_t)p.m->d_model * sizeof(float);
+	/* The head is the last step, and what stands before it is the output of the last layer. */
+	while ((r = pass_step(&p)) > 0)
+		if (s.hidden && !p.have_head && p.blocks < p.m->n_layer)
+			out_write(o, calib_x(p.c), size);
+	if (r < 0 || write_logits(o, &p, &t, s.hidden) < 0) {
+		out_abort(o);
+		die_err();
+	}
+	out_commit(o);
+	pass_close(&p);
+	tokens_free(&t);
+	return ST_OK;
+}

@@ -1,0 +1,131 @@
+/* Perplexity: exp of the mean negative log-likelihood of each token given those before it in its row. */
+#include "eval/eval.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/out.h"
+#include "base/progress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct state {
+	struct eval_opts e;
+	bool rows;
+};
+
+static const struct opt opts[] = {
+	EVAL_OPTS(struct state, e),
+	{ "rows", 0, O_FLAG, offsetof(struct state, rows), NULL, NULL, NULL, 0, 0, 0,
+	  "also print each row's sum of negative log-likelihoods" },
+	{ .type = O_END }
+};
+static const struct opt_tool tool = { "llmc-eval", "ppl [options] --tokens FILE [BUNDLE]", "perplexity",
+                                      OPT_TALK | OPT_DEVICE | OPT_JSON, opts };
+
+/* Losses of all scored positions, row by row: loss [N, T-1]. */
+static int losses(struct pass *p, const struct tokens *t, double *loss)
+{
+	int64_t chunk = pass_chunk(p), T = t->T, total = t->N * T;
+	float *logits = xmalloc((size_t)chunk * (size_t)p->m->vocab * sizeof(*logits));
+	int32_t *label = xmalloc((size_t)chunk * sizeof(*label));
+	double *l = xmalloc((size_t)chunk * sizeof(*l));
+	int r = 0;
+
+	for (int64_t r0 = 0; r0 < total && r == 0; r0 += chunk) {
+		int64_t n = total - r0 < chunk ? total - r0 : chunk;
+		struct tensor lt = tensor_view(logits, DT_F32, n, p->m->vocab);
+
+		for (int64_t i = 0; i < n; i++)         /* the last of a row has no label: any will do */
+			label[i] = (r0 + i) % T == T - 1 ? 0 : t->ids[r0 + i + 1];
+		if ((r = pass_logits(p, r0, n, logits)) == 0)
+			r = calib_dev(p->c)->ops->nll(calib_dev(p->c), l, NULL, &lt, label);
+		for (int64_t i = 0; i < n && r == 0; i++)
+			if ((r0 + i) % T != T - 1)
+				loss[(r0 + i) / T * (T - 1) + (r0 + i) % T] = l[i];
+	}
+	free(logits);
+	free(label);
+	free(l);
+	return r;
+}
+
+static void print(const struct state *s, const struct tokens *t, const double *loss, const char *protocol)
+{
+	int64_t n = t->N * (t->T - 1);
+	double nll, err;
+
+	mean_error(loss, n, &nll, &err);
+	if (common.json) {
+		cJSON *o = json_obj(), *rows = json_arr();
+		char *text;
+
+		json_put_num(o, "ppl", exp(nll));
+		json_put_num(o, "nll", nll);
+		json_put_num(o, "stderr", exp(nll) * err);
+		json_put_num(o, "tokens", (double)n);
+		json_put_str(o, "protocol", protocol);
+		for (int64_t i = 0; i < t->N && s->rows; i++) {
+			double sum = 0;
+
+			for (int64_t k = 0; k < t->T - 1; k++)
+				sum += loss[i * (t->T - 1) + k];
+			json_push(rows, cJSON_CreateNumber(sum));
+		}
+		if (s->rows)
+			json_put(o, "rows", rows);
+		else
+			cJSON_Delete(rows);
+		text = json_text(o, false);
+		puts(text);
+		free(text);
+		cJSON_Delete(o);
+		return;
+	}
+	if (s->rows) {
+		puts("#row\ttokens\tnll_sum");
+		for (int64_t i = 0; i < t->N; i++) {
+			double sum = 0;
+
+			for (int64_t k = 0; k < t->T - 1; k++)
+				sum += loss[i * (t->T - 1) + k];
+			printf("%lld\t%lld\t%.6f\n", (long long)i, (long long)t->T - 1, sum);
+		}
+	}
+	puts("#ppl\tnll\tstderr\ttokens\tprotocol");
+	printf("%.6f\t%.6f\t%.6f\t%lld\t%s\n", exp(nll), nll, exp(nll) * err, (long long)n, protocol);
+}
+
+int eval_ppl(int argc, char **argv)
+{
+	struct state s = { 0 };
+	int at = opt_parse(&tool, &s, argc, argv), r;
+	struct tokens t;
+	struct pass p;
+	double *loss;
+	char *protocol;
+
+	if (argc - at > 1)
+		die(ST_USAGE, "more than one bundle; see llmc-eval(1)");
+	if (eval_tokens(&t, &s.e) < 0 || pass_open(&p, argv[at], common.device, common.dtype, &t) < 0)
+		die_err();
+	if (t.T < 2)
+		die(ST_BAD, "'%s': rows of one token predict nothing", s.e.tokens);
+	progress_begin("block", p.m->n_layer);
+	while ((r = pass_step(&p)) > 0)
+		;
+	progress_end();
+	loss = xmalloc((size_t)(t.N * (t.T - 1)) * sizeof(*loss));
+	if (r < 0 || losses(&p, &t, loss) < 0)
+		die_err();
+	protocol = eval_protocol(&t, &p);
+	print(&s, &t, loss, protocol);
+	free(protocol);
+	free(loss);
+	pass_close(&p);
+	tokens_free(&t);
+	stdout_close();
+	return ST_OK;
+}
