@@ -1,0 +1,39 @@
+/* llmc-import: a Hugging Face directory or a GGUF file to a bundle. */
+#include "base/err.h"
+#include "base/opt.h"
+#include "base/out.h"
+#include "import/import.h"
+
+static struct {
+	bool list;
+	int dtype;
+} o;
+
+static const struct opt own[] = {
+	{ .name = "dtype", .type = O_ENUM, .off = offsetof(__typeof__(o), dtype), .words = "auto|f32|f16|bf16", .def = "auto",
+	  .help = "what the tensors of a GGUF become; auto: as its matrices are, bf16 where quantized" },
+	{ .name = "list", .type = O_FLAG, .off = offsetof(__typeof__(o), list), .flags = OPT_QUIET,
+	  .help = "list the model families, and stop" },
+	{ .type = O_END }
+};
+static const struct opt_tool tool = {
+	.name = "llmc-import", .usage = "[options] DIR | FILE.gguf | FILE.safetensors",
+	.about = "turn a checkpoint into a bundle", .groups = OPT_IO | OPT_TALK, .own = own
+};
+
+int main(int argc, char **argv)
+{
+	static const enum dtype dtypes[] = { DT_NONE, DT_F32, DT_F16, DT_BF16 };
+	int i = opt_parse(&tool, &o, argc, argv);
+
+	if (o.list && i == argc) {
+		import_list();
+		stdout_close();
+		return ST_OK;
+	}
+	if (i != argc - 1)
+		die(ST_USAGE, "one checkpoint is wanted: a directory or a file");
+	if (import_run(argv[i], common.output, dtypes[o.dtype]) < 0)
+		die_err();
+	return ST_OK;
+}

@@ -1,0 +1,11 @@
+/* A checkpoint to a bundle. */
+#ifndef IMPORT_H
+#define IMPORT_H
+
+#include "import/source.h"
+
+/* Writes the bundle at out (NULL or "-": standard output).  -1: error set, nothing is left behind. */
+int import_run(const char *path, const char *out, enum dtype dtype);
+void import_list(void);                 /* the families, as TSV on standard output */
+
+#endif
