@@ -134,19 +134,18 @@ char *arena_strdup(struct arena *a, const char *s)
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;
-	char *s;
+	char *s, *r;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vasprintf(&s, fmt, ap);
 	va_end(ap);
 	if (n < 0)
-		die(ST_FAIL, "cannot format a name");
-	s = arena_alloc(a, (size_t)n + 1);
-	va_start(ap, fmt);
-	vsnprintf(s, (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	return s;
+		die(ST_FAIL, "out of memory");
+	r = arena_alloc(a, (size_t)n + 1);
+	memcpy(r, s, (size_t)n + 1);
+	free(s);
+	return r;
 }
 
 void arena_free(struct arena *a)
