@@ -125,9 +125,23 @@ static int wrong(const struct opt *o, const char *val, const char *why)
 	return err_set(ST_USAGE, "--%s '%s': %s", o->name, val, why);
 }
 
+/* The fewest digits that read back as x. */
+static const char *shortest(double x, char *buf, size_t n)
+{
+	for (int d = 6; d <= 17; d++) {
+		snprintf(buf, n, "%.*g", d, x);
+		if (strtod(buf, NULL) == x)
+			break;
+	}
+	return buf;
+}
+
 static int outside(const struct opt *o, const char *val)
 {
-	return err_set(ST_USAGE, "--%s '%s': outside %.15g..%.15g", o->name, val, o->min, o->max);
+	char min[32], max[32];
+
+	return err_set(ST_USAGE, "--%s '%s': outside %s..%s", o->name, val, shortest(o->min, min, sizeof(min)),
+	               shortest(o->max, max, sizeof(max)));
 }
 
 /* Decimal, all of it; a suffix K, M, G or T (powers of 1024) where it is a size. */
@@ -153,7 +167,8 @@ static int set_int(const struct opt *o, const char *val, int64_t *out)
 	if (*end)
 		return wrong(o, val, o->type == O_SIZE ? "not a number of bytes (K, M, G, T may follow)" : "not a whole number");
 	if (o->min != 0 || o->max != 0) {
-		if ((double)v < o->min || (double)v > o->max)
+		/* As integers: a double would take 2^53 + 1 for 2^53. */
+		if (v < (int64_t)o->min || (o->max < 0x1p63 && v > (int64_t)o->max))
 			return outside(o, val);
 	} else if (o->type == O_SIZE && v < 0)
 		return wrong(o, val, "negative");
@@ -180,7 +195,7 @@ static int set_enum(const struct opt *o, const char *val, int *out)
 	int i = 0;
 
 	for (const char *w = o->words; w; w = strchr(w, '|'), w = w ? w + 1 : NULL, i++)
-		if (!strncmp(w, val, len) && len && (w[len] == '|' || !w[len])) {
+		if (len && !strchr(val, '|') && !strncmp(w, val, len) && (w[len] == '|' || !w[len])) {
 			*out = i;
 			return 0;
 		}
@@ -433,13 +448,9 @@ cJSON *opt_provenance(void)
 
 			if (o->type == O_INT || o->type == O_SIZE)
 				snprintf(num, sizeof(num), "%lld", (long long)*(const int64_t *)p);
-			else if (o->type == O_REAL) {
-				for (int d = 6; d <= 17; d++) {         /* the shortest that reads back */
-					snprintf(num, sizeof(num), "%.*g", d, *(const double *)p);
-					if (strtod(num, NULL) == *(const double *)p)
-						break;
-				}
-			} else if (o->type == O_STR)
+			else if (o->type == O_REAL)
+				shortest(*(const double *)p, num, sizeof(num));
+			else if (o->type == O_STR)
 				val = *(const char *const *)p;
 			else if (o->type == O_LIST)
 				val = list->v[j];

@@ -2,6 +2,7 @@
 #ifndef CHILD_H
 #define CHILD_H
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static inline void child_read(FILE *f, char *buf, size_t n)
 	fclose(f);
 }
 
-static inline struct child child_run(void (*fn)(void *), void *arg)
+static inline struct child child_run(void (*fn)(void *), const void *arg)
 {
 	FILE *out = tmpfile(), *err = tmpfile();
 	struct child c = { .status = -1 };
@@ -43,7 +44,7 @@ static inline struct child child_run(void (*fn)(void *), void *arg)
 	if (!pid) {
 		dup2(fileno(out), STDOUT_FILENO);
 		dup2(fileno(err), STDERR_FILENO);
-		fn(arg);
+		fn((void *)(uintptr_t)arg);
 		exit(0);
 	}
 	if (waitpid(pid, &st, 0) == pid)
