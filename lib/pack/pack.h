@@ -1,26 +1,65 @@
-/* Packers: a bundle to a directory that an engine loads.  A packer never requantizes: it moves codes,
- * scales and zeros. */
+/* Packers: a bundle to a directory that an engine loads.  A packer never requantizes: it moves codes, scales
+ * and zeros.  It sees the blocks as they arrive, one in memory at a time; what its format cannot hold it refuses
+ * at the first block that has it, before the directory appears under its name. */
 #ifndef PACK_H
 #define PACK_H
 
 #include "bundle/bundle.h"
 #include "model/family.h"
 
-struct pack;                            /* the directory being written: pack.c */
+struct out_dir;
+struct shards;
+
+struct pack_opt {
+	const char *in, *out;           /* bundle ("-" or NULL: standard input), directory */
+	bool dequantize;                /* hf: codes become floats */
+	bool force;                     /* vllm: also what the format holds and engines lack kernels for */
+	enum dtype dtype;               /* of the float tensors; DT_NONE = as they are */
+	int64_t shard;                  /* bytes that a weights file should not exceed */
+};
+
+struct pack {                           /* a directory being written */
+	const struct pack_opt *o;
+	const struct bundle_in *in;
+	const struct model *m;
+	const struct family *f;
+	bool bare;                      /* the checkpoint's names lacked the family's prefix */
+	char *config;                   /* config.json as import found it, terminated; edited by the packer; owned */
+	bool tied;                      /* that configuration ties the head to the embedding */
+	enum { HEAD_NONE, HEAD_SAME, HEAD_OWN } head;   /* the bundle's head: none, the embedding again, its own */
+	struct out_dir *dir;
+	struct shards *sh;
+	void *priv;                     /* the packer's */
+};
 
 struct packer {
 	const char *name;               /* "vllm" */
 	const char *about;
-	/* Before work starts, and again for each block as its records become known: can this tensor be held?
-	 * -1: error set (ST_UNSUP), naming the tensor and the field, and the way out. */
-	int (*accept)(const struct model *, const struct block *, int i, const char *name);
-	/* Emits tensor i of the block under its checkpoint name (without ".weight"/".bias"): calls pack_tensor. */
-	int (*tensor)(struct pack *, const struct model *, const struct block *, int i, const char *module);
-	/* Edits the original config.json on its way out. */
-	int (*config)(struct pack *, const struct model *, cJSON *config);
+	int (*begin)(struct pack *);    /* what the manifest says already; may be NULL */
+	int (*block)(struct pack *, const struct block *);
+	int (*end)(struct pack *);      /* after the trailer was verified: edits config, adds files */
+	void (*free)(struct pack *);    /* priv; may be NULL */
 };
 extern const struct packer packer_hf, packer_vllm;
 const struct packer *packer_find(const char *name);
-const struct packer *const *packer_list(void);
+const struct packer *const *packer_list(void);          /* NULL-terminated */
+
+/* Reads the bundle, writes the directory.  -1: error set, nothing is left behind. */
+int pack_run(const struct packer *, const struct pack_opt *);
+
+/* For packers.  The checkpoint's name of tensor i; with its prefix even where import found none, when `full`.
+ * -1: error set, the tensor has no role that this version knows. */
+int pack_name(const struct pack *, const struct block *, int i, bool full, char *buf, size_t n);
+/* Tensor i as floats of the type dt (DT_NONE: as stored, or the model's where it is quantized). */
+int pack_float(struct pack *, const struct block *, int i, const char *name, enum dtype dt);
+void pack_put(struct pack *, const char *name, enum dtype, int nd, const int64_t *dim, const void *data);
+/* Sets a key of the configuration to a JSON text; NULL removes it. */
+void pack_config(struct pack *, const char *key, const char *value);
+void pack_dtype(struct pack *, enum dtype);     /* its "torch_dtype", or "dtype" where it has that */
+void pack_file(struct pack *, const char *name, const void *data, size_t len);
+
+/* Edits a JSON object in its text, so that all else keeps its bytes; `text` must have passed json_parse.
+ * Returns malloc'd text. */
+char *json_edit(const char *text, const char *key, const char *value);
 
 #endif

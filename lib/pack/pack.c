@@ -1,0 +1,283 @@
+/* Packing: the loop over the bundle, names, and the files that travel along. */
+#include "pack/pack.h"
+
+#include "base/err.h"
+#include "base/out.h"
+#include "base/progress.h"
+#include "pack/shard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+static const struct packer *const packers[] = { &packer_hf, &packer_vllm, NULL };
+#define MAX_SIDE (1u << 30)             /* a tokenizer file */
+
+const struct packer *const *packer_list(void)
+{
+	return packers;
+}
+
+const struct packer *packer_find(const char *name)
+{
+	for (int i = 0; packers[i]; i++)
+		if (!strcmp(packers[i]->name, name))
+			return packers[i];
+	return NULL;
+}
+
+int pack_name(const struct pack *p, const struct block *b, int i, bool full, char *buf, size_t n)
+{
+	const char *dot = strchr(p->f->names[R_EMBED], '.');
+	size_t skip = dot ? (size_t)(dot - p->f->names[R_EMBED]) + 1 : 0;
+	enum role role;
+	enum part part;
+	char where[32];
+
+	if (role_parse(b->t[i].name, &role, &part) < 0)
+		return err_set(ST_UNSUP, "%s: '%s' is no tensor that family '%s' has a name for", block_label(b, where),
+		               b->t[i].name, p->f->name);
+	family_tensor(p->f, role, part, b->index, buf, n);
+	if (p->bare && !full && skip && !strncmp(buf, p->f->names[R_EMBED], skip))
+		memmove(buf, buf + skip, strlen(buf + skip) + 1);
+	return 0;
+}
+
+void pack_put(struct pack *p, const char *name, enum dtype dt, int nd, const int64_t *dim, const void *data)
+{
+	struct tensor t = { .dt = dt, .nd = nd };
+
+	memcpy(t.dim, dim, (size_t)nd * sizeof(*dim));
+	shards_begin(p->sh, name, dt, nd, dim);
+	shards_write(p->sh, data, tensor_bytes(&t));
+}
+
+int pack_float(struct pack *p, const struct block *b, int i, const char *name, enum dtype dt)
+{
+	enum { ROWS = 64 };
+	const struct tensor *t = &b->t[i];
+	bool quant = b->q[i].spec.fmt != Q_NONE;
+	int64_t rows = tensor_rows(t), cols = tensor_cols(t), bad = -1;
+	float *f;
+	char *o;
+	int r = 0;
+
+	if (!quant && (dt == DT_NONE || dt == t->dt)) {
+		pack_put(p, name, t->dt, t->nd, t->dim, t->data);
+		return 0;
+	}
+	if (dt == DT_NONE)
+		dt = p->m->dtype;
+	f = xmalloc((size_t)(ROWS * cols) * sizeof(*f));
+	o = xmalloc((size_t)(ROWS * cols) * dtype_size(dt));
+	shards_begin(p->sh, name, dt, t->nd, t->dim);
+	for (int64_t k = 0; k < rows && r == 0 && bad < 0; k += ROWS) {
+		int64_t end = k + ROWS < rows ? k + ROWS : rows;
+		size_t n = (size_t)((end - k) * cols);
+
+		r = block_f32(b, i, k, end, f);
+		if (r == 0)
+			r = from_f32(o, dt, f, n);
+		bad = first_nonfinite(o, dt, n);
+		if (r == 0)
+			shards_write(p->sh, o, n * dtype_size(dt));
+	}
+	free(f);
+	free(o);
+	if (bad >= 0)
+		return err_set(ST_UNSUP, "'%s' has values that %s cannot hold; try --dtype f32", name, dtype_name(dt));
+	return r;
+}
+
+void pack_config(struct pack *p, const char *key, const char *value)
+{
+	char *next = json_edit(p->config, key, value);
+
+	free(p->config);
+	p->config = next;
+}
+
+void pack_dtype(struct pack *p, enum dtype dt)
+{
+	cJSON *c = cJSON_Parse(p->config);
+	const char *word = dt == DT_F32 ? "\"float32\"" : dt == DT_F16 ? "\"float16\"" : "\"bfloat16\"";
+
+	pack_config(p, cJSON_GetObjectItemCaseSensitive(c, "dtype") ? "dtype" : "torch_dtype", word);
+	cJSON_Delete(c);
+}
+
+void pack_file(struct pack *p, const char *name, const void *data, size_t len)
+{
+	struct out *o = dir_file(p->dir, name);
+
+	out_write(o, data, len);
+	out_commit(o);
+}
+
+/* Names that packing gives to files of its own. */
+static bool ours(const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strcmp(name, "README.md") || !strcmp(name, "model.safetensors.index.json") ||
+	       (n > 12 && !strcmp(name + n - 12, ".safetensors"));
+}
+
+/* tokenizer/X and extra/X become X; the configuration waits for the packer's edit. */
+static int side_file(struct pack *p, struct bundle_in *in, const struct member *m)
+{
+	const char *base = !strncmp(m->name, "tokenizer/", 10) ? m->name + 10 :
+	                   !strncmp(m->name, "extra/", 6) ? m->name + 6 : NULL;
+	struct arena mem = { 0 };
+	struct model cm;
+	cJSON *c;
+	void *buf;
+	size_t len;
+	int r = 0;
+
+	if (!base) {
+		say(1, "'%s' has no place in the directory: left out", m->name);
+		return 0;
+	}
+	if (ours(base) || *base == '.')
+		return err_set(ST_BAD, "member '%s' would take the place of another file", m->name);
+	if (bundle_get_bytes(in, &mem, MAX_SIDE, &buf, &len) < 0)
+		r = -1;
+	else if (strcmp(m->name, "extra/config.json"))
+		pack_file(p, base, buf, len);
+	else if (p->config)
+		r = err_set(ST_BAD, "member '%s' comes twice", m->name);
+	else if (!(c = json_parse(buf, len, m->name)))
+		r = -1;
+	else {
+		p->config = xasprintf("%.*s", (int)len, (char *)buf);
+		/* a configuration that does not resolve (of another family's import) ties nothing */
+		p->tied = family_resolve(&cm, c) && cm.flags & MF_TIED;
+		err_clear();
+		if (!cJSON_IsObject(c) || strlen(p->config) != len)
+			r = err_set(ST_BAD, "member '%s' is not a JSON object", m->name);
+		cJSON_Delete(c);
+	}
+	arena_free(&mem);
+	return r;
+}
+
+static uint64_t digest(const struct block *b, int i)
+{
+	return XXH3_64bits(b->t[i].data, tensor_bytes(&b->t[i]));
+}
+
+/* Is the head the embedding again?  Then "tied" in the configuration stays true of what we write. */
+static void compare_head(struct pack *p, const struct block *b, uint64_t *embed)
+{
+	int i = block_find(b, b->kind == BLK_KIND_EMBED ? R_EMBED : R_HEAD, P_WEIGHT);
+	bool plain = i >= 0 && b->q[i].spec.fmt == Q_NONE;
+
+	if (b->kind == BLK_KIND_EMBED)
+		*embed = plain ? digest(b, i) : 0;
+	else if (b->kind == BLK_KIND_HEAD)
+		p->head = i < 0 ? HEAD_NONE : plain && digest(b, i) == *embed ? HEAD_SAME : HEAD_OWN;
+}
+
+/* Every block of the model, once, in order. */
+static int in_order(const struct pack *p, const struct block *b, int *next)
+{
+	struct block want = { .index = *next == 0 ? BLK_EMBED : *next > p->m->n_layer ? BLK_HEAD : *next - 1 };
+	char a[32], c[32];
+
+	if (*next > p->m->n_layer + 1 || b->index != want.index)
+		return err_set(ST_BAD, "%s of %d comes where %s should", block_label(b, a), p->m->n_layer,
+		               *next > p->m->n_layer + 1 ? "the end" : block_label(&want, c));
+	++*next;
+	return 0;
+}
+
+static int one_block(struct pack *p, const struct packer *pk, struct bundle_in *in, int *next, uint64_t *embed)
+{
+	struct block b;
+	int r;
+
+	if (bundle_get_block(in, &b) < 0)
+		return -1;
+	r = in_order(p, &b, next);
+	if (r == 0) {
+		compare_head(p, &b, embed);
+		shards_block(p->sh, b.index);
+		r = pk->block(p, &b);
+	}
+	block_free(&b);
+	return r;
+}
+
+static int read_all(struct pack *p, const struct packer *pk, struct bundle_in *in)
+{
+	uint64_t embed = 0;
+	struct member m;
+	int r, next = 0;
+
+	progress_begin("block", p->m->n_layer);
+	while ((r = bundle_next(in, &m)) > 0) {
+		if (m.kind == M_BLOCK)
+			r = one_block(p, pk, in, &next, &embed);
+		else
+			r = side_file(p, in, &m);
+		if (r < 0)
+			return -1;
+		progress_at(next - 1);
+	}
+	progress_end();
+	if (r < 0)
+		return -1;
+	if (next != p->m->n_layer + 2)
+		return err_set(ST_BAD, "'%s' has %d of the model's %d blocks", bundle_name(in), next, p->m->n_layer + 2);
+	if (!p->config)
+		return err_set(ST_BAD, "'%s' has no extra/config.json", bundle_name(in));
+	return 0;
+}
+
+static int start(struct pack *p, struct bundle_in *in)
+{
+	const cJSON *names = cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "names");
+
+	p->in = in;
+	p->m = bundle_model(in);
+	if (!p->m)
+		return err_set(ST_BAD, "'%s' is a bundle of kind '%s', not 'model'", bundle_name(in), bundle_kind(in));
+	p->f = family_find(p->m->family);
+	if (!p->f)
+		return err_set(ST_UNSUP, "family '%s' is not known to this version", p->m->family);
+	return json_bool(names, "bare", &p->bare) < 0 ? -1 : 0;
+}
+
+int pack_run(const struct packer *pk, const struct pack_opt *o)
+{
+	struct bundle_in *in = bundle_open(o->in);
+	struct pack p = { .o = o };
+	int r;
+
+	if (!in)
+		return -1;
+	r = start(&p, in);
+	if (r == 0 && pk->begin)
+		r = pk->begin(&p);
+	if (r == 0) {
+		p.dir = dir_open(o->out);
+		p.sh = shards_new(p.dir, o->out, p.m, o->dtype, o->shard);
+		r = read_all(&p, pk, in);
+	}
+	if (r == 0)
+		r = pk->end(&p);
+	if (r == 0) {
+		pack_file(&p, "config.json", p.config, strlen(p.config));
+		shards_finish(p.sh);
+		p.sh = NULL;
+		dir_commit(p.dir);
+	}
+	if (pk->free)
+		pk->free(&p);
+	shards_free(p.sh);
+	free(p.config);
+	bundle_close(in);
+	return r;
+}

@@ -1,0 +1,255 @@
+/* A safetensors file begins with a header that knows every tensor's size, a stream learns them one by one.  So
+ * the tensors of a file are spooled into an unlinked file beside the directory and copied behind their header
+ * when the file is full: one file's bytes are written twice, mostly to the page cache, and nothing is guessed,
+ * padded or kept in memory.
+ *
+ * Files are numbered "of N" from the first one on, so N is planned from the model's shape before anything is
+ * read: whole blocks, at their size as plain floats.  Quantized files are therefore smaller than the limit. */
+#include "pack/shard.h"
+
+#include "base/err.h"
+#include "tensor/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 20 };
+
+struct shards {
+	struct out_dir *dir;
+	const char *out;                /* borrowed */
+	int *plan;                      /* [n_layer + 2] shard of embed, layers, head */
+	int n_layer, n;                 /* n: files planned */
+	int cur;                        /* file being filled */
+	int fd;                         /* the spool */
+	uint64_t spooled, due;          /* bytes in it; bytes that the current tensor still lacks */
+	struct tensor *t;               /* [nt] of this file */
+	uint64_t *at;                   /* [nt] where in the spool */
+	int nt;
+	size_t cap_t, cap_at;
+	struct arena names;             /* of this file */
+	char *map;                      /* the index so far */
+	size_t nmap, cap_map;
+	uint64_t total;
+};
+
+static int64_t block_bytes(const struct model *m, enum blk_kind kind, size_t esize)
+{
+	int64_t dim[MAXDIM], sum = 0;
+	int nd;
+
+	for (int r = 0; r < R_N; r++)
+		for (int p = 0; p < P_N; p++)
+			if (role_home((enum role)r) == kind && role_shape(m, (enum role)r, (enum part)p, &nd, dim)) {
+				struct tensor t = { .nd = nd };
+
+				memcpy(t.dim, dim, (size_t)nd * sizeof(*dim));
+				sum += tensor_count(&t) * (int64_t)esize;
+			}
+	return sum;
+}
+
+struct shards *shards_new(struct out_dir *dir, const char *out, const struct model *m, enum dtype dt, int64_t limit)
+{
+	struct shards *s = xcalloc(1, sizeof(*s));
+	size_t esize = dtype_size(dt == DT_NONE ? m->dtype : dt);
+	int64_t fill = 0;
+
+	s->dir = dir;
+	s->out = out;
+	s->fd = -1;
+	s->n_layer = m->n_layer;
+	s->plan = xcalloc((size_t)m->n_layer + 2, sizeof(*s->plan));
+	for (int i = 0; i < m->n_layer + 2; i++) {
+		int64_t b = block_bytes(m, i == 0 ? BLK_KIND_EMBED : i > m->n_layer ? BLK_KIND_HEAD : BLK_KIND_DENSE, esize);
+
+		if (i && fill + b > limit) {
+			s->n++;
+			fill = 0;
+		}
+		fill += b;
+		s->plan[i] = s->n;
+	}
+	s->n++;
+	return s;
+}
+
+/* A file without a name in the directory that OUT will stand in: there is where the space must be. */
+static int open_spool(const char *out)
+{
+	const char *slash;
+	char *dir, *path;
+	size_t n = strlen(out);
+	int fd;
+
+	while (n > 1 && out[n - 1] == '/')
+		n--;
+	slash = memrchr(out, '/', n);
+	dir = slash ? xasprintf("%.*s", (int)(slash == out ? 1 : slash - out), out) : xstrdup(".");
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0) {                           /* file systems without such files */
+		path = xasprintf("%s/.llmc-pack.XXXXXX", dir);
+		fd = mkostemp(path, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(path);
+		free(path);
+	}
+	if (fd < 0)
+		die(ST_FAIL, "cannot create a temporary in '%s': %s", dir, strerror(errno));
+	free(dir);
+	return fd;
+}
+
+static const char *file_name(const struct shards *s, char *buf, size_t n)
+{
+	if (s->n == 1)
+		snprintf(buf, n, "model.safetensors");
+	else
+		snprintf(buf, n, "model-%05d-of-%05d.safetensors", s->cur + 1, s->n);
+	return buf;
+}
+
+static void note(struct shards *s, const char *name, const char *file)
+{
+	char *line = xasprintf("%s    \"%s\": \"%s\"", s->nmap ? ",\n" : "", name, file);
+	size_t n = strlen(line);
+
+	s->map = xgrow(s->map, s->nmap + n + 1, &s->cap_map, 1);
+	memcpy(s->map + s->nmap, line, n + 1);
+	s->nmap += n;
+	free(line);
+}
+
+static void copy(struct shards *s, struct out *o, int i, char *buf)
+{
+	uint64_t at = s->at[i], left = tensor_bytes(&s->t[i]);
+
+	while (left) {
+		ssize_t k = pread(s->fd, buf, left < CHUNK ? (size_t)left : CHUNK, (off_t)at);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			die(ST_FAIL, "cannot read the temporary of '%s': %s", s->out, k ? strerror(errno) : "it ends early");
+		out_write(o, buf, (size_t)k);
+		at += (uint64_t)k;
+		left -= (uint64_t)k;
+	}
+}
+
+/* The file being filled goes into the directory. */
+static void flush(struct shards *s)
+{
+	cJSON *meta = json_obj();
+	char name[64], *buf = xmalloc(CHUNK);
+	int *order = xcalloc((size_t)s->nt + 1, sizeof(*order));
+	struct out *o;
+	size_t len;
+	void *head;
+
+	json_put_str(meta, "format", "pt");     /* transformers refuses a file without it */
+	head = st_header(s->t, s->nt, meta, order, &len);
+	o = dir_file(s->dir, file_name(s, name, sizeof(name)));
+	out_write(o, head, len);
+	for (int i = 0; i < s->nt; i++)
+		copy(s, o, order[i], buf);
+	out_commit(o);
+	for (int i = 0; i < s->nt; i++) {
+		note(s, s->t[order[i]].name, name);
+		s->total += tensor_bytes(&s->t[i]);
+	}
+	free(head);
+	free(order);
+	free(buf);
+	cJSON_Delete(meta);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	s->spooled = 0;
+	s->nt = 0;
+	arena_free(&s->names);
+}
+
+void shards_block(struct shards *s, int index)
+{
+	int to = s->plan[index == BLK_EMBED ? 0 : index == BLK_HEAD ? s->n_layer + 1 : index + 1];
+
+	if (to != s->cur)
+		flush(s);
+	s->cur = to;
+}
+
+void shards_begin(struct shards *s, const char *name, enum dtype dt, int nd, const int64_t *dim)
+{
+	struct tensor *t;
+
+	if (s->due)
+		die(ST_FAIL, "tensor '%s' came short", s->t[s->nt - 1].name);
+	s->t = xgrow(s->t, (size_t)s->nt + 1, &s->cap_t, sizeof(*s->t));
+	s->at = xgrow(s->at, (size_t)s->nt + 1, &s->cap_at, sizeof(*s->at));
+	t = &s->t[s->nt];
+	memset(t, 0, sizeof(*t));
+	t->name = arena_strdup(&s->names, name);
+	t->dt = dt;
+	t->nd = nd;
+	memcpy(t->dim, dim, (size_t)nd * sizeof(*dim));
+	s->at[s->nt++] = s->spooled;
+	s->due = tensor_bytes(t);
+}
+
+void shards_write(struct shards *s, const void *data, size_t n)
+{
+	const char *p = data;
+
+	if (n > s->due)
+		die(ST_FAIL, "tensor '%s' is longer than its shape", s->t[s->nt - 1].name);
+	if (s->fd < 0)
+		s->fd = open_spool(s->out);
+	s->due -= n;
+	while (n) {
+		ssize_t k = pwrite(s->fd, p, n < 1 << 30 ? n : 1 << 30, (off_t)s->spooled);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			die(ST_FAIL, "cannot write a temporary beside '%s': %s", s->out, strerror(errno));
+		p += k;
+		s->spooled += (uint64_t)k;
+		n -= (size_t)k;
+	}
+}
+
+void shards_free(struct shards *s)
+{
+	if (!s)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	arena_free(&s->names);
+	free(s->plan);
+	free(s->t);
+	free(s->at);
+	free(s->map);
+	free(s);
+}
+
+void shards_finish(struct shards *s)
+{
+	if (s->due)
+		die(ST_FAIL, "tensor '%s' came short", s->t[s->nt - 1].name);
+	flush(s);
+	if (s->n > 1) {
+		struct out *o = dir_file(s->dir, "model.safetensors.index.json");
+
+		out_printf(o, "{\n  \"metadata\": {\n    \"total_size\": %llu\n  },\n  \"weight_map\": {\n",
+		           (unsigned long long)s->total);
+		out_write(o, s->map, s->nmap);
+		out_printf(o, "\n  }\n}\n");
+		out_commit(o);
+	}
+	shards_free(s);
+}

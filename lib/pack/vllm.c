@@ -1,0 +1,232 @@
+/* compressed-tensors, pack-quantized: what vLLM, SGLang and transformers load as integer weights.
+ *
+ *   X.weight_packed      I32 [out, ceil(in b / 32)]   codes along the inputs
+ *   X.weight_scale       model's float [out, G]       channel: [out, 1]
+ *   X.weight_zero_point  I32 [ceil(out b / 32), G]    zeros along the outputs; asymmetric only
+ *   X.weight_shape       I64 [2]                      out, in
+ *
+ * Group order of act-order with static groups is that of the columns, so nothing is stored for it. */
+#include "pack/ctconf.h"
+#include "pack/bits.h"
+
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the engines' fast kernels take (Marlin): a warning where it does not fit, not a refusal, since others
+ * exist and widths are the model's. */
+enum { FAST_IN = 128, FAST_OUT = 64 };
+
+struct vllm {
+	struct ctconf conf;
+	int slow;                       /* linears whose shape fast kernels do not take */
+};
+
+static int refuse(const char *name, const char *fmt, ...) PRINTF(2, 3);
+static int refuse(const char *name, const char *fmt, ...)
+{
+	char why[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	return err_set(ST_UNSUP, "cannot pack '%s' for vllm: %s", name, why);
+}
+
+static int accept(const struct pack *p, const struct block *b, int i, const char *name)
+{
+	const struct qrec *q = &b->q[i];
+	int64_t in = tensor_cols(&b->t[i]);
+	enum role role;
+	enum part part;
+
+	role_parse(b->t[i].name, &role, &part);
+	if (part != P_WEIGHT || b->t[i].nd != 2 || role == R_EMBED)
+		return refuse(name, "role: only the weights of linears may be quantized");
+	if (role == R_HEAD && !p->o->force)
+		return refuse(name, "role: engines keep the head in float; --force writes it all the same");
+	if (q->spec.fmt != Q_INT)
+		return refuse(name, "format: pack-quantized holds integers");
+	if (q->perm)
+		return refuse(name, "perm: groups of permuted columns (dynamic act-order) are no longer loaded; use static groups");
+	if (q->spec.bits != 4 && q->spec.bits != 8 && !p->o->force)
+		return refuse(name, "bits: %d-bit weights have no kernel in most engines, 4 and 8 have; --force writes the "
+		              "dense stream that compressed-tensors 0.17 and later read", q->spec.bits);
+	if (q->spec.gran == G_GROUP && q->group != 32 && q->group != 64 && q->group != 128 && !p->o->force)
+		return refuse(name, "group: %d is not one of 32, 64, 128 or a whole channel, which engines have kernels for; "
+		              "--force writes it all the same", q->group);
+	if (q->spec.gran == G_GROUP && in % q->group)
+		return refuse(name, "group: %lld inputs are no multiple of %d", (long long)in, q->group);
+	return 0;
+}
+
+static void put(struct pack *p, const char *module, const char *what, enum dtype dt, int64_t rows, int64_t cols,
+                const void *data)
+{
+	char *name = xasprintf("%s.%s", module, what);
+	int64_t dim[2] = { rows, cols };
+
+	pack_put(p, name, dt, 2, dim, data);
+	free(name);
+}
+
+static int put_scale(struct pack *p, const struct qrec *q, int64_t out, const char *module)
+{
+	enum dtype dt = p->o->dtype == DT_NONE ? p->m->dtype : p->o->dtype;
+	size_t n = (size_t)(out * q->ngroup);
+	char *s = xmalloc(n * dtype_size(dt));
+	float *back = xmalloc(n * sizeof(*back));
+	int r = from_f32(s, dt, q->scale, n);
+
+	if (r == 0)
+		r = to_f32(back, s, dt, n);
+	for (size_t i = 0; i < n && r == 0; i++)
+		if (back[i] != q->scale[i])
+			r = refuse(module, "scale: %.9g of output %lld is not a %s (it would become %.9g); quantize with scales "
+			           "of the model's type", (double)q->scale[i], (long long)(i / (size_t)q->ngroup), dtype_name(dt),
+			           (double)back[i]);
+	if (r == 0)
+		put(p, module, "weight_scale", dt, out, q->ngroup, s);
+	free(s);
+	free(back);
+	return r;
+}
+
+static int put_quantized(struct pack *p, const struct block *b, int i, const char *module)
+{
+	const struct qrec *q = &b->q[i];
+	int64_t out = tensor_rows(&b->t[i]), in = tensor_cols(&b->t[i]), two = 2, shape[2] = { out, in };
+	size_t wi = bits_words((size_t)in, q->spec.bits), wo = bits_words((size_t)out, q->spec.bits);
+	uint32_t *w = xcalloc((size_t)out * wi, sizeof(*w));
+	char *name;
+
+	for (int64_t o = 0; o < out; o++)
+		bits_pack(w + (size_t)o * wi, 1, q->code + o * in, 1, (size_t)in, q->spec.bits);
+	put(p, module, "weight_packed", DT_I32, out, (int64_t)wi, w);
+	free(w);
+	if (put_scale(p, q, out, module) < 0)
+		return -1;
+	if (q->zero) {
+		w = xcalloc(wo * (size_t)q->ngroup, sizeof(*w));
+		for (int g = 0; g < q->ngroup; g++)
+			bits_pack(w + g, (size_t)q->ngroup, q->zero + g, (size_t)q->ngroup, (size_t)out, q->spec.bits);
+		put(p, module, "weight_zero_point", DT_I32, (int64_t)wo, q->ngroup, w);
+		free(w);
+	}
+	name = xasprintf("%s.weight_shape", module);
+	pack_put(p, name, DT_I64, 1, &two, shape);
+	free(name);
+	return 0;
+}
+
+/* Engines fuse these into one matrix: all members of a set are quantized alike, or none. */
+static int check_fused(const struct pack *p, const struct block *b)
+{
+	static const enum role sets[][4] = { { R_Q, R_K, R_V, R_N }, { R_GATE, R_UP, R_N } };
+	char a[256], c[256], sa[64], sc[64];
+
+	for (size_t s = 0; s < sizeof(sets) / sizeof(*sets); s++) {
+		int first = block_find(b, sets[s][0], P_WEIGHT);
+
+		for (int k = 1; first >= 0 && sets[s][k] != R_N; k++) {
+			int i = block_find(b, sets[s][k], P_WEIGHT);
+
+			if (i < 0 || ctconf_same(&b->q[first], &b->q[i]))
+				continue;
+			if (pack_name(p, b, first, true, a, sizeof(a)) < 0 || pack_name(p, b, i, true, c, sizeof(c)) < 0)
+				return -1;
+			return err_set(ST_UNSUP, "cannot pack for vllm: '%s' is %s and '%s' is %s, and the engine fuses them", a,
+			               spec_print(&b->q[first].spec, sa, sizeof(sa)), c, spec_print(&b->q[i].spec, sc, sizeof(sc)));
+		}
+	}
+	return 0;
+}
+
+static int block(struct pack *p, const struct block *b)
+{
+	struct vllm *v = p->priv;
+	char name[256];
+	enum role role;
+	enum part part;
+
+	if (check_fused(p, b) < 0)
+		return -1;
+	for (int i = 0; i < b->nt; i++) {
+		bool quant = b->q[i].spec.fmt != Q_NONE;
+
+		if (pack_name(p, b, i, true, name, sizeof(name)) < 0 || (quant && accept(p, b, i, name) < 0))
+			return -1;
+		role_parse(b->t[i].name, &role, &part);
+		if (part == P_WEIGHT && (role_linear(role) || role == R_HEAD)) {
+			char *module = xasprintf("%.*s", (int)(strlen(name) - strlen(".weight")), name);
+			int r = 0;
+
+			ctconf_add(&v->conf, module, &b->q[i], role == R_HEAD);
+			if (quant) {
+				v->slow += tensor_cols(&b->t[i]) % FAST_IN || tensor_rows(&b->t[i]) % FAST_OUT;
+				r = put_quantized(p, b, i, module);
+			}
+			free(module);
+			if (r < 0)
+				return -1;
+			if (quant)
+				continue;
+		}
+		/* one matrix under two names: the engine ties them by itself */
+		if (role == R_HEAD && p->tied && p->head == HEAD_SAME)
+			continue;
+		if (pack_float(p, b, i, name, p->o->dtype) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int begin(struct pack *p)
+{
+	p->priv = xcalloc(1, sizeof(struct vllm));
+	return 0;
+}
+
+static int end(struct pack *p)
+{
+	struct vllm *v = p->priv;
+	char *text;
+
+	if (p->tied && p->head == HEAD_OWN)
+		pack_config(p, "tie_word_embeddings", "false");
+	/* engines allocate scales and activations in this type */
+	pack_dtype(p, p->o->dtype == DT_NONE ? p->m->dtype : p->o->dtype);
+	pack_config(p, "compression_config", NULL);
+	pack_config(p, "quantization_config", NULL);
+	if (v->conf.n) {
+		text = ctconf_json(&v->conf);
+		pack_config(p, "quantization_config", text);
+		free(text);
+	} else
+		say(0, "nothing in '%s' is quantized: written as a plain directory", bundle_name(p->in));
+	text = ctconf_card(&v->conf, p);
+	pack_file(p, "README.md", text, strlen(text));
+	free(text);
+	if (v->slow)
+		warn("%d of %d quantized linears have shapes that the fast GPU kernels do not take (inputs of 128, outputs of 64)",
+		     v->slow, v->conf.n_quantized);
+	return 0;
+}
+
+static void free_priv(struct pack *p)
+{
+	struct vllm *v = p->priv;
+
+	if (v)
+		ctconf_free(&v->conf);
+	free(v);
+}
+
+const struct packer packer_vllm = {
+	.name = "vllm", .about = "compressed-tensors, pack-quantized: vLLM, SGLang, transformers",
+	.begin = begin, .block = block, .end = end, .free = free_priv
+};
