@@ -33,8 +33,15 @@ int err_at(const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(msg))
-		snprintf(msg + n, sizeof(msg) - (size_t)n, ": %s", old);
+	if (n >= 0 && (size_t)n < sizeof(msg) - 3) {
+		size_t room = sizeof(msg) - 3 - (size_t)n, len = strnlen(old, sizeof(old));
+
+		if (len > room)
+			len = room;
+		memcpy(msg + n, ": ", 2);
+		memcpy(msg + n + 2, old, len);
+		msg[(size_t)n + 2 + len] = '\0';
+	}
 	return -1;
 }
 
