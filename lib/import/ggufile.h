@@ -13,7 +13,6 @@ struct text {
 void text_add(struct text *, const void *p, size_t n);
 void text_fmt(struct text *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void text_quote(struct text *, struct gguf_str);        /* "..." with JSON's escapes */
-bool utf8_valid(const char *s, uint64_t n);             /* no NUL either */
 
 /* The checkpoint's name of a tensor in the manner of LLaMA on the hub; the name itself when it is unknown. */
 const char *gguf_hf_name(const char *name, char *buf, size_t n);

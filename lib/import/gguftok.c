@@ -4,6 +4,7 @@
 #include "import/ggufile.h"
 
 #include "base/err.h"
+#include "data/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,11 @@ static const struct pre *find_pre(struct gguf_str s)
 			if (strlen(pres[i].name[k]) == s.n && !memcmp(pres[i].name[k], s.s, s.n))
 				return &pres[i];
 	return NULL;
+}
+
+static bool is_text(struct gguf_str s)                  /* UTF-8 without NUL */
+{
+	return utf8_valid(s.s, (size_t)s.n) == s.n && !memchr(s.s, 0, (size_t)s.n);
 }
 
 static int type_at(const struct gguf_kv *types, uint64_t i)
@@ -157,7 +163,7 @@ static int bpe(const struct gguf *g, struct source *src, const struct gguf_kv *t
 	for (uint64_t i = 0; i < merges->n; i++) {
 		struct gguf_str m = gguf_next(&p);
 
-		if (!utf8_valid(m.s, m.n)) {
+		if (!is_text(m)) {
 			free(t.s);
 			return err_set(ST_BAD, "GGUF: merge %llu is not UTF-8", (unsigned long long)i);
 		}
@@ -199,7 +205,7 @@ static int side_files(const struct gguf *g, struct source *src, const struct ggu
 
 	if (gguf_string(g, "tokenizer.chat_template", &chat) < 0 || gguf_int(g, "llama.context_length", 1, 1 << 30, &ctx) < 0)
 		return -1;
-	if (chat.s && !utf8_valid(chat.s, chat.n))
+	if (chat.s && !is_text(chat))
 		return err_set(ST_BAD, "GGUF: 'tokenizer.chat_template' is not UTF-8");
 	text_fmt(&t, "{\n  \"add_bos_token\": %s,\n  \"add_eos_token\": %s,\n  \"added_tokens_decoder\": {",
 	         bos ? "true" : "false", eos ? "true" : "false");
@@ -245,7 +251,7 @@ static int read_vocab(const struct gguf *g, const struct gguf_kv **tok, const st
 	for (uint64_t i = 0; i < (*tok)->n; i++) {
 		struct gguf_str x = gguf_next(&p);
 
-		if (!utf8_valid(x.s, x.n))
+		if (!is_text(x))
 			return err_set(ST_BAD, "GGUF: token %llu is not UTF-8", (unsigned long long)i);
 	}
 	texts(*tok, id, TOK_N, s);

@@ -50,26 +50,3 @@ void text_quote(struct text *t, struct gguf_str s)
 	}
 	text_add(t, "\"", 1);
 }
-
-bool utf8_valid(const char *s, uint64_t n)
-{
-	const unsigned char *p = (const unsigned char *)s, *end = p + n;
-
-	while (p < end) {
-		uint32_t c = *p++;
-		int more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : -1;
-		int k = more;
-
-		if (!c || more < 0 || end - p < more)
-			return false;
-		c &= more ? 0x3fu >> more : 0x7f;
-		for (; k; k--, p++) {
-			if ((*p & 0xc0) != 0x80)
-				return false;
-			c = c << 6 | (*p & 0x3f);
-		}
-		if ((more == 2 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) || (more == 3 && (c < 0x10000 || c > 0x10ffff)))
-			return false;
-	}
-	return true;
-}
