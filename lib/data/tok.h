@@ -9,25 +9,38 @@
 /* The files a tokenizer may come in; bytes borrowed during tok_load only.  Absent: NULL. */
 struct tok_files {
 	const void *json;     size_t json_len;          /* tokenizer.json: wins when present */
-	const void *spm;      size_t spm_len;           /* tokenizer.model (SentencePiece) */
+	const void *spm;      size_t spm_len;           /* tokenizer.model (SentencePiece, or ranks) */
 	const void *config;   size_t config_len;        /* tokenizer_config.json */
 	const void *special;  size_t special_len;       /* special_tokens_map.json */
 };
+/* Takes the file `name` (a base name) into its place.  False: none of a tokenizer's. */
+bool tok_files_set(struct tok_files *, const char *name, const void *buf, size_t len);
 
 struct tok;
 struct tok *tok_load(const struct tok_files *);         /* NULL: error set (ST_BAD, ST_UNSUP) */
+/* From a bundle (its tokenizer/ members; "-" = standard input), a model directory or a tokenizer file. */
+struct tok *tok_open(const char *path);
 void tok_free(struct tok *);
 int64_t tok_size(const struct tok *);                   /* 1 + the largest id */
+uint64_t tok_digest(const struct tok *);                /* XXH3 over the files it was loaded from */
 
 struct ids {
 	int32_t *v;
 	size_t n, cap;
 };
-enum tok_special { TOK_AUTO, TOK_YES, TOK_NO };         /* auto: what the tokenizer itself does (BOS rules) */
-/* Appends the ids of text (any bytes) to *out.  -1: error set. */
+void ids_put(struct ids *, const int32_t *v, size_t n);
+
+enum tok_special {
+	TOK_AUTO,               /* what the tokenizer itself adds: its post-processor, its configuration's BOS rules */
+	TOK_YES,                /* the same, and BOS in front where it would add nothing there; -1 if it has none */
+	TOK_NO
+};
+/* Appends the ids of text (any bytes) to *out.  -1: error set.  Safe from several threads at once. */
 int tok_encode(const struct tok *, const char *text, size_t len, enum tok_special, struct ids *out);
-/* malloc'd bytes, NUL-terminated, of *len; special tokens are left out when skip_special. */
+/* malloc'd bytes, NUL-terminated, of *len; special tokens are left out when skip_special; ids that mean
+ * nothing are passed over.  NULL: error set. */
 char *tok_decode(const struct tok *, const int32_t *ids, size_t n, bool skip_special, size_t *len);
-int32_t tok_eos(const struct tok *);                    /* -1: none known */
+int32_t tok_bos(const struct tok *);                    /* -1: none known */
+int32_t tok_eos(const struct tok *);
 
 #endif

@@ -1,0 +1,133 @@
+/* A unit of the array:
+ *
+ *	31        30..10         9        8        7..0
+ *	value?    offset         wide     leaf     label
+ *
+ * offset counts units, times 256 when `wide`.  Bit 31 marks a value: the other 31 bits are where the
+ * replacement starts.  From a node at p, byte c leads to p ^ offset ^ c, whose label must be c. */
+#include "data/charsmap.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "data/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t le32(const unsigned char *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+int charsmap_parse(struct charsmap *m, const void *blob, size_t len)
+{
+	const unsigned char *p = blob;
+	uint32_t n;
+
+	memset(m, 0, sizeof(*m));
+	if (!len)
+		return 0;
+	if (len < 4 || (n = le32(p)) > len - 4 || n % 4 || n == 0)
+		return err_set(ST_BAD, "bad character map");
+	m->nunit = n / 4;
+	m->unit = xmalloc(m->nunit * sizeof(*m->unit));
+	for (size_t i = 0; i < m->nunit; i++)
+		m->unit[i] = le32(p + 4 + 4 * i);
+	m->ntext = len - 4 - n;
+	m->text = xmalloc(m->ntext + 1);
+	memcpy(m->text, p + 4 + n, m->ntext);
+	m->text[m->ntext] = '\0';
+	if (utf8_valid(m->text, m->ntext) != m->ntext) {
+		charsmap_free(m);
+		return err_set(ST_BAD, "character map is not UTF-8");
+	}
+	return 0;
+}
+
+static uint32_t offset(uint32_t u)
+{
+	return (u >> 10) << ((u & 0x200) >> 6);
+}
+
+size_t charsmap_find(const struct charsmap *m, const char *s, size_t n, int shortest, const char **to,
+                     size_t *to_len)
+{
+	uint32_t at, u;
+	size_t hit = 0;
+
+	if (!m->nunit)
+		return 0;
+	at = offset(m->unit[0]);
+	for (size_t i = 0; i < n && s[i]; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		at ^= c;
+		if (at >= m->nunit)
+			break;
+		u = m->unit[at];
+		if ((u & 0x800000ff) != c)
+			break;
+		at ^= offset(u);
+		if (at >= m->nunit)
+			break;
+		if (u >> 8 & 1) {
+			uint32_t v = m->unit[at] & 0x7fffffff;
+
+			if (v > m->ntext || (m->text[v] & 0xc0) == 0x80)
+				break;          /* outside, or inside a character */
+			*to = m->text + v;
+			hit = i + 1;
+			if (shortest)
+				break;
+		}
+	}
+	if (hit)
+		*to_len = strlen(*to);
+	return hit;
+}
+
+void charsmap_free(struct charsmap *m)
+{
+	free(m->unit);
+	free(m->text);
+	memset(m, 0, sizeof(*m));
+}
+
+static int digit64(unsigned char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+void *base64_decode(const char *s, size_t n, size_t *len)
+{
+	unsigned char *out = xmalloc(n / 4 * 3 + 3);
+	uint32_t acc = 0;
+	size_t k = 0;
+	int bits = 0;
+
+	while (n && s[n - 1] == '=')
+		n--;
+	for (size_t i = 0; i < n; i++) {
+		int d = digit64((unsigned char)s[i]);
+
+		if (d < 0) {
+			free(out);
+			err_set(ST_BAD, "bad base64");
+			return NULL;
+		}
+		acc = acc << 6 | (uint32_t)d;
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			out[k++] = (unsigned char)(acc >> bits);
+		}
+	}
+	*len = k;
+	return out;
+}

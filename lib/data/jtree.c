@@ -1,0 +1,349 @@
+#include "data/jtree.h"
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "data/utf8.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct parse {
+	struct jtree *t;
+	const char *s;
+	size_t at, len;
+	char *out;                      /* next free byte of t->text */
+	const char *what;
+};
+
+static int bad(struct parse *p, const char *why)
+{
+	return err_set(ST_BAD, "%s: %s at byte %zu", p->what, why, p->at);
+}
+
+static int peek(struct parse *p)
+{
+	while (p->at < p->len && (p->s[p->at] == ' ' || p->s[p->at] == '\n' || p->s[p->at] == '\t' ||
+	                          p->s[p->at] == '\r'))
+		p->at++;
+	return p->at < p->len ? (unsigned char)p->s[p->at] : -1;
+}
+
+static size_t node_new(struct parse *p, enum jtype type)
+{
+	struct jtree *t = p->t;
+
+	t->v = xgrow(t->v, t->n + 1, &t->cap, sizeof(*t->v));
+	t->v[t->n] = (struct jnode){ .type = type, .span = 1 };
+	return t->n++;
+}
+
+static int hex4(struct parse *p, uint32_t *out)
+{
+	uint32_t v = 0;
+
+	if (p->len - p->at < 4)
+		return bad(p, "bad JSON escape");
+	for (int i = 0; i < 4; i++) {
+		char c = p->s[p->at++];
+
+		if (c >= '0' && c <= '9')
+			v = v << 4 | (uint32_t)(c - '0');
+		else if ((c | 32) >= 'a' && (c | 32) <= 'f')
+			v = v << 4 | (uint32_t)((c | 32) - 'a' + 10);
+		else
+			return bad(p, "bad JSON escape");
+	}
+	*out = v;
+	return 0;
+}
+
+static int escape(struct parse *p)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	const char *k;
+	uint32_t cp, lo;
+
+	if (p->at >= p->len)
+		return bad(p, "unfinished JSON string");
+	if (p->s[p->at] != 'u') {
+		k = p->s[p->at] ? strchr(from, p->s[p->at]) : NULL;
+		if (!k)
+			return bad(p, "bad JSON escape");
+		*p->out++ = to[k - from];
+		p->at++;
+		return 0;
+	}
+	p->at++;
+	if (hex4(p, &cp) < 0)
+		return -1;
+	if (cp >= 0xd800 && cp < 0xdc00) {
+		if (p->len - p->at < 6 || p->s[p->at] != '\\' || p->s[p->at + 1] != 'u')
+			return bad(p, "lone surrogate in JSON string");
+		p->at += 2;
+		if (hex4(p, &lo) < 0)
+			return -1;
+		if (lo < 0xdc00 || lo > 0xdfff)
+			return bad(p, "lone surrogate in JSON string");
+		cp = 0x10000 + ((cp - 0xd800) << 10) + (lo - 0xdc00);
+	} else if (cp >= 0xdc00 && cp < 0xe000)
+		return bad(p, "lone surrogate in JSON string");
+	p->out += utf8_put(p->out, cp);
+	return 0;
+}
+
+/* An unescaped string is never longer than its JSON form with quotes, and the closing quote pays for the
+ * NUL: the text block of len + 1 bytes always suffices. */
+static int string(struct parse *p)
+{
+	size_t k = node_new(p, JT_STR);
+	char *start = p->out;
+
+	p->at++;
+	for (;;) {
+		size_t run = p->at;
+		unsigned char c;
+
+		while (run < p->len && (c = (unsigned char)p->s[run]) != '"' && c != '\\' && c >= 0x20)
+			run++;
+		memcpy(p->out, p->s + p->at, run - p->at);
+		p->out += run - p->at;
+		p->at = run;
+		if (run >= p->len)
+			return bad(p, "unfinished JSON string");
+		p->at++;
+		if (p->s[run] == '"')
+			break;
+		if (p->s[run] != '\\')
+			return bad(p, "control character in JSON string");
+		if (escape(p) < 0)
+			return -1;
+	}
+	p->t->v[k].str = start;
+	p->t->v[k].len = (size_t)(p->out - start);
+	*p->out++ = '\0';
+	return 0;
+}
+
+static int number(struct parse *p)
+{
+	char tmp[128];
+	size_t b = p->at, k;
+	const char *s = p->s;
+
+	if (s[p->at] == '-')
+		p->at++;
+	if (p->at < p->len && s[p->at] == '0')
+		p->at++;
+	else
+		while (p->at < p->len && s[p->at] >= '0' && s[p->at] <= '9')
+			p->at++;
+	if (p->at == b || s[p->at - 1] == '-')
+		return bad(p, "bad JSON");
+	if (p->at < p->len && s[p->at] == '.') {
+		k = ++p->at;
+		while (p->at < p->len && s[p->at] >= '0' && s[p->at] <= '9')
+			p->at++;
+		if (p->at == k)
+			return bad(p, "bad JSON number");
+	}
+	if (p->at < p->len && (s[p->at] | 32) == 'e') {
+		if (++p->at < p->len && (s[p->at] == '+' || s[p->at] == '-'))
+			p->at++;
+		k = p->at;
+		while (p->at < p->len && s[p->at] >= '0' && s[p->at] <= '9')
+			p->at++;
+		if (p->at == k)
+			return bad(p, "bad JSON number");
+	}
+	if (p->at - b >= sizeof(tmp))
+		return bad(p, "JSON number too long");
+	memcpy(tmp, s + b, p->at - b);
+	tmp[p->at - b] = '\0';
+	k = node_new(p, JT_NUM);
+	p->t->v[k].num = strtod(tmp, NULL);
+	return 0;
+}
+
+static int word(struct parse *p, const char *w, enum jtype type)
+{
+	size_t n = strlen(w);
+
+	if (p->len - p->at < n || memcmp(p->s + p->at, w, n))
+		return bad(p, "bad JSON");
+	p->at += n;
+	node_new(p, type);
+	return 0;
+}
+
+static int value(struct parse *p, int depth);
+
+static int members(struct parse *p, int depth, bool object)
+{
+	size_t k = node_new(p, object ? JT_OBJ : JT_ARR), count = 0;
+	int close = object ? '}' : ']', c;
+
+	if (depth >= JSON_DEPTH)
+		return bad(p, "JSON nested too deep");
+	p->at++;
+	if (peek(p) == close)
+		p->at++;
+	else
+		for (;; p->at++) {
+			if (object) {
+				if (peek(p) != '"')
+					return bad(p, "bad JSON");
+				if (string(p) < 0)
+					return -1;
+				if (peek(p) != ':')
+					return bad(p, "bad JSON");
+				p->at++;
+			}
+			if (value(p, depth + 1) < 0)
+				return -1;
+			count++;
+			c = peek(p);
+			if (c == close) {
+				p->at++;
+				break;
+			}
+			if (c != ',')
+				return bad(p, "bad JSON");
+		}
+	p->t->v[k].span = (uint32_t)(p->t->n - k);
+	p->t->v[k].len = count;
+	return 0;
+}
+
+static int value(struct parse *p, int depth)
+{
+	switch (peek(p)) {
+	case -1:
+		return bad(p, "unfinished JSON");
+	case '{':
+		return members(p, depth, true);
+	case '[':
+		return members(p, depth, false);
+	case '"':
+		return string(p);
+	case 't':
+		return word(p, "true", JT_TRUE);
+	case 'f':
+		return word(p, "false", JT_FALSE);
+	case 'n':
+		return word(p, "null", JT_NULL);
+	default:
+		return number(p);
+	}
+}
+
+int jtree_parse(struct jtree *t, const void *buf, size_t len, const char *what)
+{
+	struct parse p = { .t = t, .s = buf, .len = len, .what = what };
+	size_t ok = utf8_valid(buf, len);
+
+	memset(t, 0, sizeof(*t));
+	if (len >= UINT32_MAX)
+		return err_set(ST_UNSUP, "%s: JSON of 4 GiB or more", what);
+	if (ok != len)
+		return err_set(ST_BAD, "%s: not UTF-8 at byte %zu", what, ok);
+	t->text = p.out = xmalloc(len + 1);
+	if (value(&p, 0) < 0)
+		goto fail;
+	if (peek(&p) != -1) {
+		bad(&p, "something after the JSON value");
+		goto fail;
+	}
+	return 0;
+fail:
+	jtree_free(t);
+	return -1;
+}
+
+void jtree_free(struct jtree *t)
+{
+	free(t->v);
+	free(t->text);
+	memset(t, 0, sizeof(*t));
+}
+
+bool jt_is(const struct jnode *v, const char *text)
+{
+	return v && v->type == JT_STR && v->len == strlen(text) && !memcmp(v->str, text, v->len);
+}
+
+/* The last of equal keys, as in the readers that keep a map. */
+const struct jnode *jt_raw(const struct jnode *obj, const char *key)
+{
+	const struct jnode *k, *hit = NULL;
+
+	if (!obj || obj->type != JT_OBJ)
+		return NULL;
+	JT_PAIRS(k, obj)
+		if (jt_is(k, key))
+			hit = k + 1;
+	return hit;
+}
+
+const struct jnode *jt_get(const struct jnode *obj, const char *key)
+{
+	const struct jnode *v = jt_raw(obj, key);
+
+	return v && v->type != JT_NULL ? v : NULL;
+}
+
+int jt_bool(const struct jnode *obj, const char *key, bool *out)
+{
+	const struct jnode *v = jt_get(obj, key);
+
+	if (!v)
+		return 0;
+	if (v->type != JT_TRUE && v->type != JT_FALSE)
+		return err_set(ST_BAD, "'%s' is neither true nor false", key);
+	*out = v->type == JT_TRUE;
+	return 1;
+}
+
+int jt_int(const struct jnode *obj, const char *key, int64_t min, int64_t max, int64_t *out)
+{
+	const struct jnode *v = jt_get(obj, key);
+
+	if (!v)
+		return 0;
+	if (v->type != JT_NUM || v->num != floor(v->num) || !(fabs(v->num) <= 9007199254740992.0))
+		return err_set(ST_BAD, "'%s' is not a whole number", key);
+	if (v->num < (double)min || v->num > (double)max)
+		return err_set(ST_BAD, "'%s' is %.0f, outside %lld..%lld", key, v->num, (long long)min,
+		               (long long)max);
+	*out = (int64_t)v->num;
+	return 1;
+}
+
+static int typed(const struct jnode *obj, const char *key, enum jtype type, const char *name,
+                 const struct jnode **out)
+{
+	const struct jnode *v = jt_get(obj, key);
+
+	if (!v)
+		return 0;
+	if (v->type != type)
+		return err_set(ST_BAD, "'%s' is not %s", key, name);
+	*out = v;
+	return 1;
+}
+
+int jt_str(const struct jnode *obj, const char *key, const struct jnode **out)
+{
+	return typed(obj, key, JT_STR, "a string", out);
+}
+
+int jt_arr(const struct jnode *obj, const char *key, const struct jnode **out)
+{
+	return typed(obj, key, JT_ARR, "an array", out);
+}
+
+int jt_obj(const struct jnode *obj, const char *key, const struct jnode **out)
+{
+	return typed(obj, key, JT_OBJ, "an object", out);
+}

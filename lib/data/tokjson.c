@@ -1,0 +1,293 @@
+/* tokenizer.json: added tokens, normaliser, pre-tokenizer, model, post-processor, decoder. */
+#include "data/tokint.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "data/detok.h"
+#include "data/postproc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct hf {
+	struct normalizer norm;
+	struct pretok pre;
+	struct decoder dec;
+	const struct hf_model *model;
+	struct bpe bpe;
+};
+
+/* A model turns one word into ids. */
+struct hf_model {
+	const char *type;
+	int (*load)(struct hf *, struct tok *, const struct jnode *model);
+	int (*word)(const struct hf *, struct scratch *, const char *w, size_t n, struct ids *out);
+};
+
+/* --- models --- */
+
+static int load_vocab(struct tok *t, const struct jnode *model)
+{
+	const struct jnode *vocab, *k;
+
+	if (jt_obj(model, "vocab", &vocab) <= 0)
+		return err_set(ST_BAD, "model without a 'vocab' object");
+	vocab_init(&t->vocab, vocab->len);
+	JT_PAIRS(k, vocab) {
+		const struct jnode *id = k + 1;
+
+		if (id->type != JT_NUM || !(id->num >= 0 && id->num < INT32_MAX) || id->num != (double)(int32_t)id->num)
+			return err_set(ST_BAD, "token '%.*s' has a bad id", clip(k->len), k->str);
+		if (vocab_add(&t->vocab, k->str, k->len, (int32_t)id->num) < 0)
+			return -1;
+	}
+	return vocab_done(&t->vocab);
+}
+
+static int load_bpe(struct hf *h, struct tok *t, const struct jnode *model)
+{
+	if (load_vocab(t, model) < 0 || bpe_load(&h->bpe, model, &t->vocab) < 0)
+		return -1;
+	if (pretok_ends_in_bytes(&h->pre) && bpe_use_bytes(&h->bpe))
+		pretok_set_raw(&h->pre);
+	return 0;
+}
+
+static int word_bpe(const struct hf *h, struct scratch *s, const char *w, size_t n, struct ids *out)
+{
+	return bpe_word(&h->bpe, &s->bpe, w, n, out);
+}
+
+static const struct hf_model models[] = {
+	{ "BPE", load_bpe, word_bpe },
+};
+
+/* Old files do not name the type. */
+static const char *model_type(const struct jnode *model)
+{
+	const struct jnode *s;
+
+	if (jt_str(model, "type", &s) > 0)
+		return s->str;
+	if (jt_get(model, "merges"))
+		return "BPE";
+	if (jt_arr(model, "vocab", &s) > 0)
+		return "Unigram";
+	if (jt_get(model, "continuing_subword_prefix") || jt_get(model, "max_input_chars_per_word"))
+		return "WordPiece";
+	return "WordLevel";
+}
+
+static int load_model(struct hf *h, struct tok *t, const struct jnode *root)
+{
+	const struct jnode *model;
+	const char *type;
+
+	if (jt_obj(root, "model", &model) <= 0)
+		return err_set(ST_BAD, "no 'model' object");
+	type = model_type(model);
+	for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++)
+		if (!strcmp(models[i].type, type)) {
+			h->model = &models[i];
+			return models[i].load(h, t, model);
+		}
+	return err_set(ST_UNSUP, "model of type '%.40s' is not supported", type);
+}
+
+/* --- loading --- */
+
+static int load_added(struct tok *t, const struct jnode *root)
+{
+	const struct jnode *list, *v, *s;
+	int64_t id = -1;
+	int rc = jt_arr(root, "added_tokens", &list);
+
+	if (rc <= 0)
+		return rc;
+	JT_EACH(v, list) {
+		struct added_tok a = { 0 };
+		int32_t got;
+
+		if (jt_str(v, "content", &s) <= 0)
+			return err_set(ST_BAD, "an added token has no 'content'");
+		a.s = s->str;
+		a.len = s->len;
+		if (!a.len)
+			continue;
+		if (jt_int(v, "id", 0, INT32_MAX, &id) < 0 || added_flags(&a, v) < 0 ||
+		    (got = added_put(&t->added, &a, &t->vocab, t->vocab.n)) < 0)
+			return -1;
+		if (got != id)
+			warn("tokenizer.json gives '%.*s' the id %lld, it is %d", clip(a.len), a.s, (long long)id, got);
+	}
+	return 0;
+}
+
+static int load(struct hf *h, struct tok *t, const struct jnode *root, struct tokconf *conf)
+{
+	struct onig_room *room;
+	struct post post;
+	int rc;
+
+	if (root->type != JT_OBJ)
+		return err_set(ST_BAD, "not an object");
+	if (normalizer_parse(&h->norm, jt_get(root, "normalizer")) < 0 ||
+	    pretok_parse(&h->pre, jt_get(root, "pre_tokenizer")) < 0 ||
+	    decoder_parse(&h->dec, jt_get(root, "decoder")) < 0 ||
+	    load_model(h, t, root) < 0 || load_added(t, root) < 0 || tokconf_add(conf, t) < 0)
+		return -1;
+	room = onig_room_new();
+	rc = added_done(&t->added, &h->norm, room);
+	onig_room_free(room);
+	if (rc < 0)
+		return -1;
+	rc = post_parse(&post, jt_get(root, "post_processor"));
+	t->front = post.front;
+	t->back = post.back;
+	return rc < 0 ? -1 : tokconf_edges(conf, t, false);
+}
+
+/* --- encoding --- */
+
+struct run {
+	const struct tok *t;
+	const struct hf *h;
+	struct scratch *s;
+	struct ids *out;
+	const char *text;               /* the whole text, well-formed */
+	bool at_start;                  /* the segment begins it */
+	const char *seg;                /* the segment after normalising */
+};
+
+static int cached_word(const struct run *r, const char *w, size_t n)
+{
+	size_t nid, before = r->out->n;
+	const int32_t *ids;
+	uint64_t hash;
+
+	if (n > WORD_MAX)
+		return r->h->model->word(r->h, r->s, w, n, r->out);
+	hash = word_hash(w, n);
+	ids = word_find(&r->s->cache, hash, w, n, &nid);
+	if (ids) {
+		ids_put(r->out, ids, nid);
+		return 0;
+	}
+	if (r->h->model->word(r->h, r->s, w, n, r->out) < 0)
+		return -1;
+	word_keep(&r->s->cache, hash, w, n, r->out->v + before, r->out->n - before);
+	return 0;
+}
+
+/* Where no merge reaches over the front of a marker, what lies between is encoded on its own: the same
+ * ids as from the whole document taken as one word, without its cost. */
+static int word(void *arg, const char *w, size_t n)
+{
+	const struct run *r = arg;
+	size_t b = 0;
+	const char *p = w;
+
+	if (!r->h->bpe.cut)
+		return cached_word(r, w, n);
+	while ((p = memchr(p, '\xe2', n - (size_t)(p - w)))) {
+		size_t at = (size_t)(p++ - w);
+
+		if (n - at < 3 || memcmp(w + at, "\xe2\x96\x81", 3) || at == b)
+			continue;
+		if (at >= 3 && !memcmp(w + at - 3, "\xe2\x96\x81", 3))
+			continue;
+		if (cached_word(r, w + b, at - b) < 0)
+			return -1;
+		b = at;
+	}
+	return cached_word(r, w + b, n - b);
+}
+
+static int normal_part(void *arg, const char *s, size_t n, int32_t id)
+{
+	struct run *r = arg;
+
+	if (id >= 0) {
+		ids_put(r->out, &id, 1);
+		return 0;
+	}
+	return pretok_run(&r->h->pre, r->s->onig, &r->s->pre, s, n, r->at_start && s == r->seg, word, r);
+}
+
+static int raw_part(void *arg, const char *s, size_t n, int32_t id)
+{
+	struct run *r = arg;
+	size_t len;
+
+	if (id >= 0) {
+		ids_put(r->out, &id, 1);
+		return 0;
+	}
+	if (normalize(&r->h->norm, r->s->onig, r->s->norm, s, n, &r->seg, &len) < 0)
+		return -1;
+	r->at_start = s == r->text;
+	return added_split(&r->t->added, &r->t->added.norm, r->s->onig, r->seg, len, normal_part, r);
+}
+
+static int hf_encode(const struct tok *t, struct scratch *s, const char *text, size_t len, struct ids *out)
+{
+	struct run r = { .t = t, .h = t->own, .s = s, .out = out, .text = text };
+
+	if (utf8_valid(text, len) != len) {
+		s->clean.n = 0;
+		utf8_lossy(&s->clean, text, len);
+		r.text = s->clean.p;
+		len = s->clean.n;
+	}
+	return added_split(&t->added, &t->added.raw, s->onig, r.text, len, raw_part, &r);
+}
+
+static int hf_decode(const struct tok *t, struct scratch *s, const int32_t *ids, size_t n, bool skip_special,
+                     struct bytes *out)
+{
+	const struct hf *h = t->own;
+	struct spells list = { 0 };
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct added_tok *a = added_find(&t->added, ids[i]);
+		const struct vent *e = a ? NULL : vocab_entry(&t->vocab, ids[i]);
+
+		if (a && !(a->special && skip_special))
+			spells_put(&list, a->s, a->len);
+		else if (e)
+			spells_put(&list, e->s, e->len);
+	}
+	rc = decoder_run(&h->dec, s->onig, &list, out);
+	spells_free(&list);
+	return rc;
+}
+
+static void hf_free(struct tok *t)
+{
+	struct hf *h = t->own;
+
+	normalizer_free(&h->norm);
+	pretok_free(&h->pre);
+	decoder_free(&h->dec);
+	bpe_free(&h->bpe);
+	free(h);
+}
+
+static const struct engine engine_json = { hf_encode, hf_decode, hf_free, NULL };
+
+int tok_load_json(struct tok *t, const void *buf, size_t len, struct tokconf *conf)
+{
+	struct jtree tree;
+	struct hf *h;
+	int rc;
+
+	if (jtree_parse(&tree, buf, len, "tokenizer.json") < 0)
+		return -1;
+	t->own = h = xcalloc(1, sizeof(*h));
+	t->eng = &engine_json;
+	rc = load(h, t, tree.v, conf);
+	tok_keep(t, &tree);
+	jtree_free(&tree);
+	return rc < 0 ? err_at("tokenizer.json") : 0;
+}

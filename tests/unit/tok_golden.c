@@ -1,0 +1,121 @@
+/* Tokenizer files against the golden vectors that the reference libraries wrote. */
+#include "tok_help.h"
+
+static const struct jnode *input;       /* cases.json: "cases" */
+
+/* The bytes of a case: malformed ones as they are, whatever the engine. */
+static char *case_bytes(const char *name, size_t *n)
+{
+	const struct jnode *c;
+
+	JT_EACH(c, input)
+		if (jt_is(jt_get(c, "name"), name))
+			return unhex(jt_get(c, "bytes_hex") ? jt_get(c, "bytes_hex") : jt_get(c, "utf8_hex"), n);
+	printf("Bail out! no case '%s'\n", name);
+	exit(1);
+}
+
+static bool check_decode(const struct tok *t, const struct ids *v, bool skip, const struct jnode *want)
+{
+	size_t n;
+	char *s = tok_decode(t, v->v, v->n, skip, &n);
+	bool same = text_is(s, n, want);
+
+	if (!same)
+		diag("decoded '%s', want '%s'", s ? s : err_msg(), want ? want->str : "?");
+	free(s);
+	return same;
+}
+
+static bool check_case(const struct tok *t, const char *name, const struct jnode *c, bool spm)
+{
+	const struct jnode *special = jt_get(c, "ids_special"), *skip = jt_get(c, "decoded_skip_special");
+	struct ids v = { 0 }, w = { 0 };
+	size_t n;
+	char *s = case_bytes(name, &n);
+	bool pass = tok_encode(t, s, n, TOK_NO, &v) == 0 && ids_are(&v, jt_get(c, "ids"));
+
+	if (!pass)
+		ids_diag(&v);
+	if (!spm) {
+		if (tok_encode(t, s, n, TOK_AUTO, &w) < 0 || !ids_are(&w, special ? special : jt_get(c, "ids"))) {
+			diag("with special tokens:");
+			ids_diag(&w);
+			pass = false;
+		}
+	}
+	pass &= check_decode(t, &v, false, jt_get(c, "decoded"));
+	if (!spm)
+		pass &= check_decode(t, &w, true, skip ? skip : jt_get(c, "decoded"));
+	if (!pass)
+		diag("case %s", name);
+	free(s);
+	free(v.v);
+	free(w.v);
+	return pass;
+}
+
+static void check_file(const struct tok *t, const char *golden, bool spm)
+{
+	char *path = xasprintf("reference/golden/tokenizers/%s.json", golden);
+	struct jtree g = slurp_json(path);
+	const struct jnode *cases = jt_get(g.v, "cases"), *wiki = jt_get(g.v, "wikitext2_test"), *k;
+	struct ids v = { 0 };
+	size_t n, good = 0, len;
+	char *text = slurp("data/wikitext-2/test.txt", &len);
+
+	JT_PAIRS(k, cases)
+		good += check_case(t, k->str, k + 1, spm);
+	ok(good == cases->len && good > 80, "%s: %zu of %zu strings, both ways", golden, good, cases->len);
+	n = (size_t)jt_get(wiki, "tokens")->num;
+	ok(tok_encode(t, text, len, TOK_NO, &v) == 0 && v.n == n && ids_sha(&v, n, jt_get(wiki, "sha256_le_u32")->str),
+	   "%s: WikiText-2, %zu tokens", golden, n);
+	if (v.n != n)
+		diag("got %zu", v.n);
+	free(v.v);
+	free(text);
+	free(path);
+	jtree_free(&g);
+}
+
+int main(void)
+{
+	static const struct { const char *golden, *file; } row[] = {
+		{ "hf_llama2", "data/tokenizers/llama2/tokenizer.json" },
+		{ "hf_phi-3", "data/tokenizers/phi-3/tokenizer.json" },
+		{ "hf_stories260K", "models/stories260K/tokenizer.json" },
+		{ "hf_falcon", "data/tokenizers/falcon/tokenizer.json" },
+		{ "hf_gpt-neox", "data/tokenizers/gpt-neox/tokenizer.json" },
+		{ "hf_phi-2", "data/tokenizers/phi-2/tokenizer.json" },
+		{ "hf_granite", "data/tokenizers/granite/tokenizer.json" },
+		{ "spm_llama2", "data/tokenizers/llama2/tokenizer.model" },
+		{ "spm_mistral-v1", "data/tokenizers/mistral/tokenizer.v1.model" },
+		{ "spm_mistral-v3", "data/tokenizers/mistral/tokenizer.v3.model" },
+		{ "spm_internlm2", "data/tokenizers/internlm2/tokenizer.model" },
+		{ "spm_stories260K", "models/stories260K/tokenizer.model" },
+		{ "spm_mini_bpe_bytefallback_identity", "data/tokenizers/spm-mini/bpe_bytefallback_identity.model" },
+		{ "spm_mini_bpe_suffix_userdef", "data/tokenizers/spm-mini/bpe_suffix_userdef.model" },
+	};
+	struct jtree cases = slurp_json("reference/golden/tokenizers/cases.json");
+
+	input = jt_get(cases.v, "cases");
+	for (size_t i = 0; i < sizeof(row) / sizeof(*row); i++) {
+		bool spm = !strncmp(row[i].golden, "spm", 3);
+		struct tok_files f = { 0 };
+		struct tok *t;
+		size_t n;
+		char *s = slurp(row[i].file, &n);
+
+		tok_files_set(&f, spm ? "tokenizer.model" : "tokenizer.json", s, n);
+		t = tok_load(&f);
+		free(s);
+		if (!ok(t != NULL, "%s: loads", row[i].golden)) {
+			diag("%s", err_msg());
+			continue;
+		}
+		check_file(t, row[i].golden, spm);
+		tok_free(t);
+	}
+	jtree_free(&cases);
+	return done();
+}
