@@ -74,11 +74,13 @@ static const struct opt qspec[] = {
 };
 static const struct opt talk[] = {
 	{ .name = "quiet", .letter = 'q', .type = O_LESS, .flags = OPT_QUIET, .help = "errors only" },
-	{ .name = "verbose", .letter = 'v', .type = O_MORE, .flags = OPT_QUIET, .help = "say more; twice for more still" },
+	{ .name = "verbose", .letter = 'v', .type = O_MORE, .flags = OPT_QUIET,
+	  .help = "say more; twice for more still" },
 	{ .name = "progress", .type = O_ENUM, .off = AT(progress), .words = "auto|always|never", .def = "auto",
 	  .flags = OPT_QUIET, .help = "a line about progress; auto: on a terminal, after a second" },
 	{ .name = "help", .letter = 'h', .type = O_HELP, .flags = OPT_QUIET, .help = "print this text" },
-	{ .name = "version", .type = O_VERSION, .flags = OPT_QUIET, .help = "print versions, and what was compiled in" },
+	{ .name = "version", .type = O_VERSION, .flags = OPT_QUIET,
+	  .help = "print versions, and what was compiled in" },
 	{ .type = O_END }
 };
 static const struct {
@@ -105,7 +107,8 @@ static void add_rows(const struct opt *o, void *base)
 {
 	for (; o && o->type != O_END; o++) {
 		for (int i = 0; i < table.n; i++)
-			if (!strcmp(table.row[i].o->name, o->name) || (o->letter && table.row[i].o->letter == o->letter))
+			if (!strcmp(table.row[i].o->name, o->name) ||
+			    (o->letter && table.row[i].o->letter == o->letter))
 				die(ST_FAIL, "option table: --%s collides with --%s", o->name, table.row[i].o->name);
 		if (table.n == MAX_ROW)
 			die(ST_FAIL, "option table: more than %d rows", MAX_ROW);
@@ -165,7 +168,8 @@ static int set_int(const struct opt *o, const char *val, int64_t *out)
 		end++;
 	}
 	if (*end)
-		return wrong(o, val, o->type == O_SIZE ? "not a number of bytes (K, M, G, T may follow)" : "not a whole number");
+		return wrong(o, val, o->type == O_INT ? "not a whole number" :
+		             "not a number of bytes (K, M, G, T may follow)");
 	if (o->min != 0 || o->max != 0) {
 		/* As integers: a double would take 2^53 + 1 for 2^53. */
 		if (v < (int64_t)o->min || (o->max < 0x1p63 && v > (int64_t)o->max))

@@ -6,6 +6,8 @@
 #include "base/json.h"
 #include "tensor/tensor.h"
 
+enum { ST_MAX_HEAD = 100000000 };       /* bytes of JSON that a reader of the format takes */
+
 struct st_entry {
 	struct tensor t;                /* name and shape; data set by st_bind */
 	uint64_t begin, end;            /* bytes from the start of the data section */

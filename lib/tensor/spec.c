@@ -72,7 +72,8 @@ static int parse_part(struct qspec *q, const char *word, const char *text, unsig
 		q->gran = G_GROUP;
 		q->group = number(word + 1, MAX_GROUP);
 		if (!q->group)
-			return err_set(ST_USAGE, "'%s' in spec '%s': a group has 1 to %d elements", word, text, MAX_GROUP);
+			return err_set(ST_USAGE, "'%s' in spec '%s': a group has 1 to %d elements", word, text,
+			               MAX_GROUP);
 	} else if (!strcmp(word, "sym") || !strcmp(word, "asym")) {
 		what = SEEN_SYM;
 		q->sym = word[0] == 's';
@@ -83,7 +84,8 @@ static int parse_part(struct qspec *q, const char *word, const char *text, unsig
 		return err_set(ST_UNSUP, "'%s' is not a part of specs of this version (tensor, channel, gN, sym, asym, "
 		               "minmax, mse)", word);
 	else
-		return err_set(ST_USAGE, "'%s' in spec '%s' is not a part (tensor, channel, gN, sym, asym, minmax, mse)",
+		return err_set(ST_USAGE,
+		               "'%s' in spec '%s' is not a part (tensor, channel, gN, sym, asym, minmax, mse)",
 		               word, text);
 	if (*seen & what)
 		return err_set(ST_USAGE, "'%s' in spec '%s' comes after another word on the same matter", word, text);
@@ -231,7 +233,8 @@ int rules_check(const struct rules *rs, const char *const *role, int nrole)
 
 		if (r->hits)
 			continue;
-		for (int k = 0; k < nrole; k++) {       /* insertion into a short sorted list; equals keep their order */
+		/* Insertion into a short sorted list; equals keep their order. */
+		for (int k = 0; k < nrole; k++) {
 			int d = distance(role_of(r->pattern), role[k]), at = n;
 			bool twice = false;
 
@@ -248,7 +251,8 @@ int rules_check(const struct rules *rs, const char *const *role, int nrole)
 			best[at] = k;
 		}
 		for (int j = 0; j < n; j++)
-			snprintf(near + strlen(near), sizeof(near) - strlen(near), "%s'%s'", j ? ", " : "; nearest: ", role[best[j]]);
+			snprintf(near + strlen(near), sizeof(near) - strlen(near), "%s'%s'", j ? ", " : "; nearest: ",
+			         role[best[j]]);
 		return err_set(ST_USAGE, "--%s '%s' matches no tensor%s", r->skip ? "skip" : "rule", r->pattern, near);
 	}
 	return 0;

@@ -10,7 +10,8 @@ static void test_sizes(void)
 	uint64_t v = 7;
 
 	ok(size_mul(1u << 31, 1u << 31, &v) && v == (uint64_t)1 << 62, "a product that fits");
-	ok(!size_mul((uint64_t)1 << 33, (uint64_t)1 << 31, &v) && v == (uint64_t)1 << 62, "one that does not leaves *out");
+	ok(!size_mul((uint64_t)1 << 33, (uint64_t)1 << 31, &v) && v == (uint64_t)1 << 62,
+	   "one that does not leaves *out");
 	ok(size_add(UINT64_MAX - 1, 1, &v) && v == UINT64_MAX, "a sum that fits");
 	ok(!size_add(UINT64_MAX, 1, &v) && v == UINT64_MAX, "one that does not leaves *out");
 }
@@ -40,10 +41,8 @@ static void test_arena(void)
 	ok(a.total < 12000000, "and waste little");     /* 5.0 MB asked for, rounded up */
 	s = arena_strdup(&a, "block");
 	is_str(s, "block", "arena_strdup");
-	is_str(arena_printf(&a, "%s/%04d%0*d", s, 17, 300, 1) + 4, "k/0017" "000000000000000000000000000000000000000000000000"
-	       "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-	       "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-	       "000000000000000000000000000000000000000000000000000000000001", "arena_printf of any length");
+	s = arena_printf(&a, "%s/%04d%0*d", s, 17, 100000, 1);
+	ok(strlen(s) == 100010 && !strncmp(s, "block/00170", 11) && s[100009] == '1', "arena_printf of any length");
 	arena_free(&a);
 	ok(!a.top && !a.total, "freed, and empty again");
 	memset(arena_alloc(&a, 10), 1, 10);

@@ -55,7 +55,8 @@ static void test_errors(void)
 	is_int(c.status, ST_BAD, "die exits with its status");
 	is_str(c.err, "llmc-x: cannot read 'a?b?[2J'\n", "control characters do not reach the terminal");
 	c = child_run(dies, longname);
-	ok(c.status == ST_BAD && strlen(c.err) < 1300 && c.err[strlen(c.err) - 1] == '\n', "a long message is one line");
+	ok(c.status == ST_BAD && strlen(c.err) < 1300 && c.err[strlen(c.err) - 1] == '\n',
+	   "a long message is one line");
 	c = child_run(dies_err, &n);
 	is_int(c.status, ST_UNSUP, "die_err exits with the error's status");
 	is_str(c.err, "llmc-x: block 17: no such thing\n", "and its message");

@@ -162,7 +162,8 @@ static void test_fp8(void)
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
 		good &= e4m3_f32(t[i].code) == t[i].v;
-	ok(good && isnan(e4m3_f32(0x7f)) && isnan(e4m3_f32(0xff)) && signbit(e4m3_f32(0x80)), "e4m3: the golden values");
+	ok(good && isnan(e4m3_f32(0x7f)) && isnan(e4m3_f32(0xff)) && signbit(e4m3_f32(0x80)),
+	   "e4m3: the golden values");
 	for (int i = 0; i < 256; i++)
 		code[i] = (uint8_t)i;
 	to_f32(v, code, DT_F8E4M3, 256);
@@ -212,7 +213,8 @@ static void test_nonfinite(void)
 		uint64_t big, inf;              /* the largest finite value, and what comes after it */
 	} t[] = {
 		{ DT_F32, 0xff7fffff, 0x7f800000 }, { DT_F16, 0xfbff, 0xfc00 }, { DT_BF16, 0xff7f, 0x7f80 },
-		{ DT_F64, 0x7fefffffffffffff, 0xfff0000000000000 }, { DT_F8E4M3, 0xfe, 0xff }, { DT_F8E5M2, 0xfb, 0x7c },
+		{ DT_F64, 0x7fefffffffffffff, 0xfff0000000000000 },
+		{ DT_F8E4M3, 0xfe, 0xff }, { DT_F8E5M2, 0xfb, 0x7c },
 	};
 	static uint8_t buf[8 * 700 + 1];
 	bool good = true;
@@ -225,7 +227,8 @@ static void test_nonfinite(void)
 		good &= first_nonfinite(buf + 1, t[k].dt, 700) == -1;
 		for (int at = 699; at >= 0; at -= 17) {
 			memcpy(buf + 1 + (size_t)at * size, &t[k].inf, size);
-			good &= first_nonfinite(buf + 1, t[k].dt, 700) == at && first_nonfinite(buf + 1, t[k].dt, (size_t)at) == -1;
+			good &= first_nonfinite(buf + 1, t[k].dt, 700) == at;
+			good &= first_nonfinite(buf + 1, t[k].dt, (size_t)at) == -1;
 		}
 	}
 	ok(good, "the first Inf or NaN of every float type, wherever it stands");
@@ -240,7 +243,8 @@ static void test_names(void)
 	for (int i = 1; i < DT_N; i++)
 		good &= dtype_find(dtype_name((enum dtype)i)) == (enum dtype)i && dtype_size((enum dtype)i) > 0;
 	ok(good, "names lead back to their types");
-	ok(dtype_find("F8_E4M3") == DT_F8E4M3 && dtype_find("none") == DT_NONE && dtype_find("f32") == DT_NONE, "only theirs");
+	ok(dtype_find("F8_E4M3") == DT_F8E4M3 && dtype_find("none") == DT_NONE && dtype_find("f32") == DT_NONE,
+	   "only theirs");
 }
 
 int main(void)

@@ -68,8 +68,9 @@ static void test_door(void)
 
 static void test_lookups(void)
 {
-	cJSON *v = json_parse("{\"i\":5,\"big\":9007199254740992,\"r\":1.5,\"s\":\"x\",\"b\":true,\"n\":null,\"h\":1e999}",
-	                      strlen("{\"i\":5,\"big\":9007199254740992,\"r\":1.5,\"s\":\"x\",\"b\":true,\"n\":null,\"h\":1e999}"), "t");
+	static const char text[] =
+		"{\"i\":5,\"big\":9007199254740992,\"r\":1.5,\"s\":\"x\",\"b\":true,\"n\":null,\"h\":1e999}";
+	cJSON *v = json_parse(text, sizeof(text) - 1, "t");
 	int64_t i = -1;
 	double d = -1;
 	bool b = false;

@@ -22,7 +22,8 @@ static const struct opt rows[] = {
 	  .help = "damping" },
 	{ .name = "act-order", .letter = 'a', .type = O_FLAG, .off = offsetof(struct own, act), .help = "order" },
 	{ .name = "count", .letter = 'c', .type = O_INT, .off = offsetof(struct own, count), .arg = "N", .def = "7",
-	  .min = -5, .max = 99, .help = "how many of them there are, in a text that is so long that it is broken into lines" },
+	  .min = -5, .max = 99,
+	  .help = "how many of them there are, in a text that is so long that it is broken into lines" },
 	{ .name = "bytes", .type = O_SIZE, .off = offsetof(struct own, bytes), .arg = "SIZE", .help = "bytes" },
 	{ .name = "order", .type = O_ENUM, .off = offsetof(struct own, order), .words = "up|down|updown", .def = "down",
 	  .help = "order" },
@@ -86,16 +87,20 @@ static void test_values(void)
 {
 	is_int(parse(""), 1, "no arguments");
 	ok(own.damp == 0.01 && own.count == 7 && own.order == 1 && !own.act && !own.stats, "own defaults");
-	ok(!strcmp(common.device, "cpu") && common.threads == 0 && common.dtype == 0 && !common.output && !common.weight &&
-	   common.samples == 0 && common.seqlen == 0 && common.seed == 0 && !common.rule.n && !verbose && !common.quiet,
+	ok(!strcmp(common.device, "cpu") && common.threads == 0 && common.dtype == 0 && !common.output &&
+	   !common.weight && common.samples == 0 && common.seqlen == 0 && common.seed == 0 &&
+	   !common.rule.n && !verbose && !common.quiet,
 	   "shared defaults");
 	is_str(prog, "llmc-x", "the program's name");
-	is_int(parse("--damp=.5 -a -c 12 --bytes 3K --order updown --stats s -o out -j -n --no-pg x -v"), 16, "operands end options");
-	ok(own.damp == .5 && own.act && own.count == 12 && own.bytes == 3072 && own.order == 2 && !strcmp(own.stats, "s"), "own");
+	is_int(parse("--damp=.5 -a -c 12 --bytes 3K --order updown --stats s -o out -j -n --no-pg x -v"), 16,
+	       "operands end options");
+	ok(own.damp == .5 && own.act && own.count == 12 && own.bytes == 3072 && own.order == 2 &&
+	   !strcmp(own.stats, "s"), "own");
 	ok(!strcmp(common.output, "out") && common.json && common.dry && common.no_pg && !verbose, "shared");
-	is_int(parse("-d ref -t 3 --dtype bf16 --seed 9007199254740992 --calib c --samples 128 --seqlen 2048 -w int4 --rule a=b "
-	             "--skip s --rule c=d --progress never"), 25, "the others");
-	ok(!strcmp(common.device, "ref") && common.threads == 3 && common.dtype == 2 && common.seed == (int64_t)1 << 53, "device");
+	is_int(parse("-d ref -t 3 --dtype bf16 --seed 9007199254740992 --calib c --samples 128 --seqlen 2048 "
+	             "-w int4 --rule a=b --skip s --rule c=d --progress never"), 25, "the others");
+	ok(!strcmp(common.device, "ref") && common.threads == 3 && common.dtype == 2 && common.seed == (int64_t)1 << 53,
+	   "device");
 	ok(!strcmp(common.calib, "c") && common.samples == 128 && common.seqlen == 2048, "calibration");
 	ok(!strcmp(common.weight, "int4") && common.rule.n == 2 && !strcmp(common.rule.v[0], "a=b") &&
 	   !strcmp(common.rule.v[1], "c=d") && common.skip.n == 1 && !strcmp(common.skip.v[0], "s"), "quantizer");
@@ -143,7 +148,8 @@ static void test_misuse(void)
 	refuses("--order up|down", "--order 'up|down': one of up|down|updown");
 	refuses("--output=", "--output is empty");
 	refuses("-t 1025", "--threads '1025': outside 0..1024");
-	ok(child_run(parse_child, words(&few, "--calib x")).status == ST_USAGE, "a group that a tool has not asked for is unknown");
+	ok(child_run(parse_child, words(&few, "--calib x")).status == ST_USAGE,
+	   "a group that a tool has not asked for is unknown");
 }
 
 static void test_help(void)
@@ -161,9 +167,11 @@ static void test_help(void)
 	ok(strstr(c.out, "usage: llmc-x [options] [FILE]\ndoes it\n") == c.out, "the usage first");
 	ok(strstr(c.out, "\n  -c, --count N         how many of them there are, in a text that is so long\n"
 	                 "                        that it is broken into lines (default: 7)\n"), "columns");
-	ok(strstr(c.out, "\n      --order up|down|updown\n                        order (default: down)\n"), "a long name has its own line");
+	ok(strstr(c.out, "\n      --order up|down|updown\n                        order (default: down)\n"),
+	   "a long name has its own line");
 	c = child_run(parse_child, words(&few, "-h"));
-	ok(c.status == 0 && strstr(c.out, "--quiet") && !strstr(c.out, "--output"), "groups that were asked for, no others");
+	ok(c.status == 0 && strstr(c.out, "--quiet") && !strstr(c.out, "--output"),
+	   "groups that were asked for, no others");
 }
 
 static void test_version(void)
@@ -198,8 +206,8 @@ static void test_provenance(void)
 	provenance("", "[]");
 	provenance("-t 2 -v -q -o f -j -n --no-pg --progress never --calib c --stats s x", "[]");
 	provenance("--rule b=c -c 012 --rule a=d -w int4 -a --damp 0.10 --dtype f32 --seed 0",
-	           "[\"--damp=0.1\",\"--act-order\",\"--count=12\",\"--weight=int4\",\"--rule=b=c\",\"--rule=a=d\",\"--seed=0\","
-	           "\"--dtype=f32\"]");
+	           "[\"--damp=0.1\",\"--act-order\",\"--count=12\",\"--weight=int4\",\"--rule=b=c\",\"--rule=a=d\","
+	           "\"--seed=0\",\"--dtype=f32\"]");
 	provenance("--damp 0.3333333333333333 --order updown --bytes 1K",
 	           "[\"--damp=0.3333333333333333\",\"--bytes=1024\",\"--order=updown\"]");
 }
@@ -237,7 +245,8 @@ static void test_progress(void)
 {
 	struct child c = child_run(progress, words(&few, "--progress always"));
 
-	is_str(c.err, "\rllmc-y: block 0/30 (0%), 0:00\033[K\r\033[Kllmc-y: hey\n", "progress is erased before a message");
+	is_str(c.err, "\rllmc-y: block 0/30 (0%), 0:00\033[K\r\033[Kllmc-y: hey\n",
+	       "progress is erased before a message");
 	is_str(child_run(progress, words(&few, "")).err, "llmc-y: hey\n", "and is not for files");
 	is_str(child_run(progress, words(&few, "-q")).err, "", "-q says nothing at all");
 }

@@ -220,15 +220,18 @@ static void test_disk(void)
 	struct child c = child_run(to_full, NULL);
 
 	is_int(c.status, ST_FAIL, "a full disk");
-	is_str(c.err, "llmc-x: cannot write 'standard output': No space left on device\n", "is told with the system's error");
+	is_str(c.err, "llmc-x: cannot write 'standard output': No space left on device\n",
+	       "is told with the system's error");
 	c = child_run(commit, "/dev/full");
 	is_int(c.status, ST_FAIL, "a full device by name");
 	is_str(c.err, "llmc-x: cannot write '/dev/full': No space left on device\n", "is told by its name");
 	c = child_run(print_full, NULL);
 	is_int(c.status, ST_FAIL, "printf on a full disk");
-	is_str(c.err, "llmc-x: cannot write 'standard output': No space left on device\n", "is found when stdout is closed");
+	is_str(c.err, "llmc-x: cannot write 'standard output': No space left on device\n",
+	       "is found when stdout is closed");
 	c = child_run(try_full, NULL);
-	ok(c.status == 0 && !strcmp(c.out, "cannot write '/dev/full': No space left on device\n"), "out_flush returns the error");
+	ok(c.status == 0 && !strcmp(c.out, "cannot write '/dev/full': No space left on device\n"),
+	   "out_flush returns the error");
 	c = child_run(prints, NULL);
 	ok(c.status == 0 && !strcmp(c.out, "x\n"), "stdout_close is content with an empty disk, and twice");
 	is_int(child_run(commit, "/dev/null").status, 0, "a device is written in place");
@@ -344,7 +347,8 @@ static void test_dir(void)
 	int sig = 0;
 
 	c = child_run(whole_dir, "D");
-	ok(c.status == 0 && holds("D/a", "A") && holds("D/b", "B") && entries("D") == 2 && entries(".") == 1, "a directory");
+	ok(c.status == 0 && holds("D/a", "A") && holds("D/b", "B") && entries("D") == 2 && entries(".") == 1,
+	   "a directory");
 	c = child_run(whole_dir, "D");
 	is_int(c.status, ST_USAGE, "one that is not empty is refused");
 	is_str(c.err, "llmc-x: directory 'D' is not empty\n", "by name");
@@ -366,9 +370,11 @@ static void test_dir(void)
 	is_int(child_run(half_dir, &sig).status, 128 + SIGTERM, "a directory half made, SIGTERM");
 	is_int(entries("."), 0, "nothing is left");
 	for (size_t i = 0; i < sizeof(name) / sizeof(*name); i++)
-		ok(child_run(bad_name, name[i]).status == ST_BAD && entries(".") == 0, "'%s' is no name of a file", name[i]);
+		ok(child_run(bad_name, name[i]).status == ST_BAD && entries(".") == 0, "'%s' is no name of a file",
+		   name[i]);
 	c = child_run(twice, "a");
-	ok(c.status == ST_BAD && !strcmp(c.err, "llmc-x: file 'D/a' comes twice\n") && entries(".") == 0, "nor does one come twice");
+	ok(c.status == ST_BAD && !strcmp(c.err, "llmc-x: file 'D/a' comes twice\n") && entries(".") == 0,
+	   "nor does one come twice");
 }
 
 int main(void)

@@ -64,7 +64,8 @@ static void test_golden(void)
 static void test_vectors(void)
 {
 	static const uint8_t asym[] = { 0, 4, 7, 15 }, sym[] = { 8 - 5, 8 - 1, 8 + 1, 8 + 7 };
-	static const double want_asym[] = { -.68, -.226667, .113333, 1.02 }, want_sym[] = { -.714286, -.142857, .142857, 1 };
+	static const double want_asym[] = { -.68, -.226667, .113333, 1.02 };
+	static const double want_sym[] = { -.714286, -.142857, .142857, 1 };
 	struct arena a = { 0 };
 	struct qrec q = make("int4:asym", 1, 4, &a);
 	float w[4];

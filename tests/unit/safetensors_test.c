@@ -42,7 +42,8 @@ static void test_golden(void)
 	ok(!st_parse(&st, file, n, "g") && st.n == 2 && st.data == 20, "golden file: read");
 	st_bind(&st, file + st.head);
 	w = st_find(&st, "layer.w");
-	ok(w && w->t.dt == DT_F16 && w->t.nd == 2 && w->t.dim[0] == 2 && w->t.dim[1] == 3 && w->begin == 8 && w->end == 20,
+	ok(w && w->t.dt == DT_F16 && w->t.nd == 2 && w->t.dim[0] == 2 && w->t.dim[1] == 3 && w->begin == 8 &&
+	   w->end == 20,
 	   "golden file: type and shape");
 	ok(w && f16_f32(((uint16_t *)w->t.data)[1]) == 2, "golden file: data");
 	is_str(st.e[0].t.name, "layer.b", "golden file: order of the data");
@@ -58,7 +59,8 @@ static void test_golden(void)
 	head = st_header(t, 2, meta, order, &len);
 	ok(order[0] == 1 && order[1] == 0, "the widest type is written first");
 	/* The golden file pads to 8, we to 64: the text is the same, the spaces are more. */
-	ok(len == 192 && !memcmp(head + 8, file + 8, 153) && strspn(head + 161, " ") == len - 161, "the golden header, padded to 64");
+	ok(len == 192 && !memcmp(head + 8, file + 8, 153) && strspn(head + 161, " ") == len - 161,
+	   "the golden header, padded to 64");
 	ok(head[0] == (char)184 && !memcmp(head + 1, "\0\0\0\0\0\0", 7), "its length, little-endian");
 	free(head);
 	cJSON_Delete(meta);
@@ -85,7 +87,8 @@ static void refuses(int status, const char *text, uint64_t data, const char *mes
 	struct st st;
 	int rc = parse(&st, text, strlen(text), data);
 
-	ok(rc == -1 && err_status() == status && !strncmp(err_msg(), "f: ", 3) && strstr(err_msg(), message), "refuses: %s", message);
+	ok(rc == -1 && err_status() == status && !strncmp(err_msg(), "f: ", 3) && strstr(err_msg(), message),
+	   "refuses: %s", message);
 	if (!rc || !strstr(err_msg(), message))
 		diag("%s: got '%s'", text, rc ? err_msg() : "no error");
 	if (!rc)
@@ -110,15 +113,18 @@ static void test_layout(void)
 	accepts("{}      ", 0, "padding");
 	accepts("{" U8("a", "4", "0", "4") "," U8("b", "2", "4", "6") "}", 6, "two tensors");
 	accepts("{" U8("b", "2", "4", "6") "," U8("a", "4", "0", "4") "}", 6, "a header in another order");
-	accepts("{" U8("a", "0", "0", "0") "," U8("b", "2", "0", "2") "," U8("c", "0,7", "2", "2") "}", 2, "empty tensors");
-	accepts("{\"s\":{\"data_offsets\":[0,8],\"shape\":[],\"dtype\":\"F64\"}}", 8, "a scalar, keys in another order");
+	accepts("{" U8("a", "0", "0", "0") "," U8("b", "2", "0", "2") "," U8("c", "0,7", "2", "2") "}", 2,
+	        "empty tensors");
+	accepts("{\"s\":{\"data_offsets\":[0,8],\"shape\":[],\"dtype\":\"F64\"}}", 8,
+	        "a scalar, keys in another order");
 	accepts("{ \"a\" : { \"dtype\" : \"BOOL\" , \"shape\" : [ 1 , 2 ] , \"data_offsets\" : [\n0\t,\r2 ] } } ", 2,
 	        "space between the tokens");
 }
 
 static void test_refusals(void)
 {
-	refuses(ST_BAD, "{" U8("a", "4", "0", "4") "," U8("b", "2", "5", "7") "}", 7, "tensor 'b' begins at 5, after a hole at 4");
+	refuses(ST_BAD, "{" U8("a", "4", "0", "4") "," U8("b", "2", "5", "7") "}", 7,
+	        "tensor 'b' begins at 5, after a hole at 4");
 	refuses(ST_BAD, "{" U8("a", "4", "1", "5") "}", 5, "tensor 'a' begins at 1, after a hole at 0");
 	refuses(ST_BAD, "{" U8("a", "4", "0", "4") "," U8("b", "2", "3", "5") "}", 5, "tensor 'b' begins at 3, inside");
 	refuses(ST_BAD, "{" U8("a", "4", "0", "4") "," U8("b", "4", "0", "4") "}", 4, "tensor 'b' begins at 0, inside");
@@ -127,10 +133,12 @@ static void test_refusals(void)
 	refuses(ST_BAD, "{}", 1, "the tensors hold 0 bytes, the file 1");
 	refuses(ST_BAD, "{" U8("a", "4", "0", "5") "}", 5, "offsets [0,5] do not hold U8 [4]");
 	refuses(ST_BAD, "{" U8("a", "4", "4", "0") "}", 4, "begins at 4");
-	refuses(ST_BAD, "{" U8("a", "4", "0", "4") "," U8("b", "4", "4", "3") "}", 4, "tensor 'b': offsets [4,3] do not hold U8 [4]");
+	refuses(ST_BAD, "{" U8("a", "4", "0", "4") "," U8("b", "4", "4", "3") "}", 4,
+	        "tensor 'b': offsets [4,3] do not hold U8 [4]");
 	refuses(ST_BAD, "{" U8("a", "4", "0", "4") "," U8("a", "4", "4", "8") "}", 8, "tensor 'a' stands twice");
 	refuses(ST_BAD, "{" U8("a", "4", "0", "4") "," U8("\\u0061", "4", "4", "8") "}", 8, "tensor 'a' stands twice");
-	refuses(ST_BAD, "{" U8("a", "4294967296,4294967296", "0", "0") "}", 0, "shape [4294967296,4294967296] overflows");
+	refuses(ST_BAD, "{" U8("a", "4294967296,4294967296", "0", "0") "}", 0,
+	        "shape [4294967296,4294967296] overflows");
 	refuses(ST_BAD, "{" U8("a", "9223372036854775807,2,0", "0", "0") "}", 0, "overflows");
 	refuses(ST_BAD, "{" U8("a", "9223372036854775808", "0", "0") "}", 0, "number too large");
 	refuses(ST_BAD, "{" U8("a", "1", "0", "18446744073709551616") "}", 0, "number too large");
@@ -140,11 +148,14 @@ static void test_refusals(void)
 	refuses(ST_BAD, "{" U8("a", "1.0", "0", "1") "}", 1, "']' expected");
 	refuses(ST_BAD, "{" U8("a", "1e0", "0", "1") "}", 1, "']' expected");
 	refuses(ST_UNSUP, "{" U8("a", "1,1,1,1,1,1,1", "0", "1") "}", 1, "tensor 'a' has more than 6 dimensions");
-	refuses(ST_UNSUP, "{\"a\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[0,1]}}", 1, "tensor 'a' is of type 'F4'");
+	refuses(ST_UNSUP, "{\"a\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[0,1]}}", 1,
+	        "tensor 'a' is of type 'F4'");
 	refuses(ST_BAD, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 0, "tensor 'a' has no 'data_offsets'");
 	refuses(ST_BAD, "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, "tensor 'a' has no 'shape'");
-	refuses(ST_BAD, "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "key 'dtype' stands twice");
-	refuses(ST_BAD, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "key 'shape' stands twice");
+	refuses(ST_BAD, "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+	        "key 'dtype' stands twice");
+	refuses(ST_BAD, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+	        "key 'shape' stands twice");
 	refuses(ST_BAD, "{\"a\":{\"x\":1}}", 0, "unknown key 'x'");
 	refuses(ST_BAD, "{\"a\":{}}", 0, "'\"' expected");
 	refuses(ST_BAD, "{\"a\":[]}", 0, "'{' expected");
@@ -192,7 +203,8 @@ static void test_lengths(void)
 	ok(!st_head_size(b, 16, 16) && strstr(err_msg(), "truncated"), "a header longer than the file");
 	ok(st_head_size(b, 16, 17) == 17, "one as long");
 	b[8] = 'P';
-	ok(!st_head_size(b, 16, 100) && strstr(err_msg(), "not a safetensors file"), "one that does not begin with a brace");
+	ok(!st_head_size(b, 16, 100) && strstr(err_msg(), "not a safetensors file"),
+	   "one that does not begin with a brace");
 	b[8] = '{';
 	b[3] = 6;                               /* 100,663,305 */
 	ok(!st_head_size(b, 16, UINT64_MAX) && strstr(err_msg(), "not a safetensors file"), "one above 100 MB");
@@ -225,14 +237,16 @@ static void test_round_trip(void)
 	for (int i = 0; i < N; i++)
 		seen |= 1 << order[i];
 	ok(seen == (1 << N) - 1 && len % 64 == 0, "the order holds every tensor, the header ends on 64");
-	ok(order[0] == 3 && order[1] == 6 && order[2] == 2 && order[3] == 7 && order[4] == 1, "by size of element, stable");
+	ok(order[0] == 3 && order[1] == 6 && order[2] == 2 && order[3] == 7 && order[4] == 1,
+	   "by size of element, stable");
 	if (ok(!st_parse(&st, head, len + data, "f"), "what was written is read"))
 		for (int i = 0; i < N; i++) {
 			const struct st_entry *e = &st.e[i], *by = st_find(&st, t[order[i]].name);
 			const struct tensor *x = &t[order[i]];
 
 			aligned &= (st.head + e->begin) % dtype_size(e->t.dt) == 0;
-			same &= e == by && tensor_same_shape(&e->t, x) && e->t.dt == x->dt && e->end - e->begin == tensor_bytes(x);
+			same &= e == by && tensor_same_shape(&e->t, x) && e->t.dt == x->dt;
+			same &= e->end - e->begin == tensor_bytes(x);
 		}
 	else
 		diag("%s", err_msg());

@@ -33,8 +33,8 @@ static void test_fields(void)
 {
 	struct qspec q;
 
-	ok(!spec_parse(&q, "int4:g128:asym:mse") && q.fmt == Q_INT && q.bits == 4 && q.gran == G_GROUP && q.group == 128 &&
-	   !q.sym && q.range == QR_MSE, "int4:g128:asym:mse, field by field");
+	ok(!spec_parse(&q, "int4:g128:asym:mse") && q.fmt == Q_INT && q.bits == 4 && q.gran == G_GROUP &&
+	   q.group == 128 && !q.sym && q.range == QR_MSE, "int4:g128:asym:mse, field by field");
 	ok(!spec_parse(&q, "int8") && q.bits == 8 && q.gran == G_CHANNEL && q.sym && q.range == QR_MINMAX,
 	   "what is left out is channel, sym, minmax");
 	ok(!spec_parse(&q, "none") && q.fmt == Q_NONE, "none");
@@ -103,7 +103,9 @@ static void test_rules(void)
 {
 	static const char *const rule[] = { "17.mlp.down=int8", "[0-1].*=none", "mlp.*=int3:g64", "*.attn.?=int5" };
 	static const char *const skip[] = { "attn.v", "2.attn.q" };
-	static const char *const role[] = { "attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down", "attn.q" };
+	static const char *const role[] = {
+		"attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down", "attn.q"
+	};
 	struct rules r;
 
 	if (!ok(!rules_parse(&r, "int4:g128", rule, 4, skip, 2), "rules and skips"))
@@ -124,7 +126,9 @@ static void test_rules(void)
 
 static void misses(const char *rule, const char *skip, const char *message)
 {
-	static const char *const role[] = { "attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down", "mlp.down" };
+	static const char *const role[] = {
+		"attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down", "mlp.down"
+	};
 	struct rules r;
 	int rc;
 
@@ -147,19 +151,23 @@ static void test_misses(void)
 	const char *bad;
 
 	misses("mlp.dwn=int8", NULL, "--rule 'mlp.dwn' matches no tensor; nearest: 'mlp.down', 'mlp.up', 'mlp.gate'");
-	misses("*.mlp.donw=int8", NULL, "--rule '*.mlp.donw' matches no tensor; nearest: 'mlp.down', 'mlp.gate', 'mlp.up'");
+	misses("*.mlp.donw=int8", NULL,
+	       "--rule '*.mlp.donw' matches no tensor; nearest: 'mlp.down', 'mlp.gate', 'mlp.up'");
 	misses(NULL, "7.attn.q", "--skip '7.attn.q' matches no tensor; nearest: 'attn.q', 'attn.k', 'attn.v'");
 	bad = "mlp.down";
-	ok(rules_parse(&r, "int4", &bad, 1, NULL, 0) == -1 && err_status() == ST_USAGE && strstr(err_msg(), "PATTERN=SPEC"),
+	ok(rules_parse(&r, "int4", &bad, 1, NULL, 0) == -1 && err_status() == ST_USAGE &&
+	   strstr(err_msg(), "PATTERN=SPEC"),
 	   "a rule without '='");
 	bad = "=int4";
 	ok(rules_parse(&r, "int4", &bad, 1, NULL, 0) == -1, "a rule without a pattern");
 	bad = "";
 	ok(rules_parse(&r, "int4", NULL, 0, &bad, 1) == -1, "a skip without a pattern");
 	bad = "mlp.down=int4:x";
-	ok(rules_parse(&r, "int4", &bad, 1, NULL, 0) == -1 && strstr(err_msg(), "--rule 'mlp.down=int4:x': 'x'"), "a rule with a bad spec");
+	ok(rules_parse(&r, "int4", &bad, 1, NULL, 0) == -1 && strstr(err_msg(), "--rule 'mlp.down=int4:x': 'x'"),
+	   "a rule with a bad spec");
 	ok(rules_parse(&r, "int", NULL, 0, NULL, 0) == -1, "a bad default");
-	ok(!rules_parse(&r, NULL, NULL, 0, NULL, 0) && rules_find(&r, 0, "attn.q")->fmt == Q_NONE, "no default is none");
+	ok(!rules_parse(&r, NULL, NULL, 0, NULL, 0) && rules_find(&r, 0, "attn.q")->fmt == Q_NONE,
+	   "no default is none");
 	rules_free(&r);
 }
 
