@@ -1,29 +1,108 @@
-# llmc: one non-recursive Makefile.  make | make check | make demo | make lint | make install
+# llmc: one non-recursive Makefile.
+#	make            programs into bin/              make demo       the main job on a small model, from nothing
+#	make check      all tests (unit check-ops: some)  make lint     what a reader would point out
+#	make fuzz       look for crashes                make install    PREFIX, DESTDIR
+#	make deps       Debian packages, for demo and check too         dist clean uninstall
 include config.mk
 
-B    := build$(if $(SAN),-san)
-SRC  := $(wildcard lib/*/*.c lib/*/*/*.c kernels/*/*.c)
-LIB  := $(SRC:%.c=$B/%.o)
-O    := $(if $(SAN),$B/bin,bin)        # the plain build puts programs beside their sources
-PROG := $(patsubst bin/%.c,$O/%,$(wildcard bin/llmc*.c))
+B     := build$(if $(SAN),-san)
+# The plain build puts programs beside their sources.
+O     := $(if $(SAN),$B/bin,bin)
+SRC   := $(wildcard lib/*/*.c lib/*/*/*.c kernels/*/*.c)
+LIB   := $(SRC:%.c=$B/%.o)
+PROG  := $(patsubst bin/%.c,$O/%,$(wildcard bin/llmc*.c))
+UNIT  := $(patsubst %.c,$B/%,$(filter-out tests/unit/mk%,$(wildcard tests/unit/*.c)))
+# For the .bats files.
+HELP  := $(patsubst %.c,$B/%,$(wildcard tests/unit/mk*.c examples/*.c))
+OPS   := $(if $(wildcard tests/check/*.c),$B/tests/check/check)
+FUZZ  := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
+BATS  := $(wildcard tests/*.bats)
+MAN   := $(wildcard man/*.[1-8])
+
+FUZZ_SECONDS ?= 60
+# Tests to run: make check T='tests/import.bats build/tests/unit/grid'
+T     ?= $(UNIT) $(OPS) $(FUZZ) $(BATS)
+RUN   := LLMC_BIN=$(abspath $O) LLMC_BUILD=$(abspath $B) tests/run.sh
+# Without -j of its own, make uses the processors that are there.
+JOBS   = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# make V=1 shows commands, else their results' names.
+SAY    = $(if $V,,@echo '  $@'; )
 
 all: $(PROG)
 $(PROG): $O/%: $B/bin/%.o $B/libllmc.a
-	$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@mkdir -p $(@D)
+	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $B/libllmc.a: $(LIB)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(SAY)rm -f $@ && $(AR) rcs $@ $^
 # One such line per suffix: only these files may use what the processor may lack.
 $B/%_avx2.o: ISA := -mavx2 -mfma -mf16c
 $B/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
-$B/%.o: %.c config.mk | dirs
-	$(CC) $(ALLFLAGS) $(ISA) -MMD -MP -c -o $@ $<
-dirs:
-	@mkdir -p $O $(sort $(dir $(LIB) $(PROG:$O/%=$B/bin/%.o)))
--include $(LIB:.o=.d) $(PROG:$O/%=$B/bin/%.d)
+$B/%.o: %.c config.mk
+	@mkdir -p $(@D)
+	$(SAY)$(CC) $(ALLFLAGS) $(ISA) -MMD -MP -c -o $@ $<
 
+# Test programs: one a file, but the conformance suite of the operators, which is one of many.
+$(UNIT) $(HELP): %: %.o $B/libllmc.a
+	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$B/tests/check/check: $(patsubst %.c,$B/%.o,$(wildcard tests/check/*.c)) $B/libllmc.a
+	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(FUZZ): %: %.o $B/tests/fuzz/replay.o $B/libllmc.a
+	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(FUZZ:=.libfuzzer): %.libfuzzer: %.o $B/libllmc.a
+	$(SAY)$(CC) $(ALLFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+deps:
+	@sh pipelines/deps.sh $(DEBS) $(DEBS_TEST) $(DEBS_FUZZ)
+# These may find a bare machine: what follows the installation is another make, which sees what is there.
+check:
+	@sh pipelines/deps.sh $(DEBS) $(DEBS_TEST)
+	+@$(MAKE) --no-print-directory $(JOBS) programs
+	+@$(MAKE) --no-print-directory tests
+demo:
+	@sh pipelines/deps.sh $(DEBS)
+	+@$(MAKE) --no-print-directory $(JOBS) all
+	@PATH="$(abspath $O):$$PATH" sh pipelines/demo.sh $(if $(MODEL),'$(MODEL)')
+
+programs: $(PROG) $(UNIT) $(HELP) $(OPS) $(FUZZ)
+tests: programs
+	@$(RUN) $T
+unit: $(UNIT)
+	@$(RUN) $(UNIT)
+check-ops: $(OPS)
+	@$(RUN) $(OPS)
+fuzz:
+	@sh pipelines/deps.sh $(DEBS) $(DEBS_FUZZ)
+	+@$(MAKE) --no-print-directory $(JOBS) B=$B-fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzz-run
+fuzz-run: $(FUZZ:=.libfuzzer)
+	@for f in $(notdir $(FUZZ)); do echo "$$f, $(FUZZ_SECONDS) seconds"; mkdir -p $B/corpus/$$f; \
+		$B/tests/fuzz/$$f.libfuzzer -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -malloc_limit_mb=512 \
+			-artifact_prefix=$B/corpus/$$f- -print_final_stats=1 -verbosity=0 \
+			$B/corpus/$$f tests/fuzz/corpus/$$f || exit; done
+
+# A second compiler's warnings, two checkers of C and shell, one of manuals.  The house's own rules are tests.
+lint:
+	@sh pipelines/deps.sh $(DEBS) $(DEBS_TEST)
+	+@$(MAKE) --no-print-directory $(JOBS) B=$B-clang O=$B-clang/bin CC=clang CFLAGS=-O0 programs
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt --std=c11 \
+		--enable=warning,performance,portability -j2 -Ilib -I. -D_GNU_SOURCE -DVERSION='""' \
+		$(wildcard bin lib kernels tests examples)
+	shellcheck .ci/run $(wildcard pipelines/*.sh tests/*.sh tests/*.bash tests/*.bats tests/*/*.sh)
+	mandoc -T lint -W warning $(MAN)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install $(PROG) $(DESTDIR)$(PREFIX)/bin
+	for m in $(notdir $(MAN)); do install -D -m 644 man/$$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$$m || exit; done
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROG)))
+	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$$m || exit; done
+dist:
+	git archive --format=tar.gz --prefix=llmc-$(VERSION)/ -o llmc-$(VERSION).tar.gz HEAD
 clean:
-	rm -rf build build-san $(patsubst bin/%.c,bin/%,$(wildcard bin/llmc*.c))
+	rm -rf build build-* $(patsubst bin/%.c,bin/%,$(wildcard bin/llmc*.c))
 
-.PHONY: all dirs clean
+-include $(wildcard $B/lib/*/*.d $B/lib/*/*/*.d $B/kernels/*/*.d $B/bin/*.d $B/tests/*/*.d $B/examples/*.d)
+.PHONY: all deps check demo programs tests unit check-ops fuzz fuzz-run lint install uninstall dist clean
 .DELETE_ON_ERROR:
 .SECONDARY:

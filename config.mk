@@ -1,32 +1,33 @@
 # What the build asks of its surroundings.  Everything here may be set on the command line.
 PREFIX  ?= /usr/local
-CC      ?= cc
-AR      ?= ar
+MANDIR  ?= $(PREFIX)/share/man
 CFLAGS  ?= -O3 -g
+# SAN=address,undefined builds a second tree, with those sanitizers.
 SAN     ?=
-WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+WARN    ?= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
            -Wwrite-strings -Wvla -Wformat=2 -Werror
-PKGS    := openblas libarchive libcjson libpcre2-8 libutf8proc libxxhash
 VERSION := 0.1.0
 
-# Packages by their Debian names: to build, and further ones for the tests.
-DEBS      := gcc make pkg-config libopenblas-dev libdnnl-dev libarchive-dev libcjson-dev libpcre2-dev \
-             libutf8proc-dev libxxhash-dev
-DEBS_TEST := bats mandoc shellcheck cppcheck jq clang libclang-rt-14-dev strace
+# Packages by their Debian names: to build and run the demo, and further ones for the tests and the fuzzers.
+DEBS      := gcc make pkg-config libc6-dev libopenblas-pthread-dev libdnnl-dev libarchive-dev libcjson-dev \
+             libpcre2-dev libutf8proc-dev libxxhash-dev jq
+DEBS_TEST := bats mandoc shellcheck cppcheck clang
+DEBS_FUZZ := clang libclang-rt-14-dev
+# The same libraries as pkg-config knows them; oneDNN is unknown to it and there when its header is.
+PKGS      := openblas libarchive libcjson libpcre2-8 libutf8proc libxxhash
+DNNL      ?= $(if $(wildcard /usr/include/dnnl.h /usr/local/include/dnnl.h),1)
 
-ALLFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib -I. $(WARN) -pthread -ffp-contract=off $(CFLAGS)
-# oneDNN has no pkg-config file: it is there when its header is.
-HAVE_DNNL := $(if $(wildcard /usr/include/dnnl.h /usr/local/include/dnnl.h),1)
-ifneq ($(HAVE_DNNL),)
-ALLFLAGS += -DHAVE_DNNL
-DNNL_LIBS := -ldnnl -lgomp
+# Targets that install what is missing, or compile nothing, must do without the libraries.
+ifneq ($(filter-out deps demo check lint fuzz clean dist uninstall,$(or $(MAKECMDGOALS),all)),)
+PKG_FLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+ifeq ($(PKG_LIBS),)
+$(error compiler, pkg-config or libraries are missing: 'make deps' installs them ($(DEBS)))
 endif
-ifneq ($(SAN),)
-ALLFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
-LDFLAGS  += -fsanitize=$(SAN)
 endif
-ifneq ($(filter-out deps clean dist,$(or $(MAKECMDGOALS),all)),)
-ALLFLAGS += $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) $(DNNL_LIBS) -lm -pthread
-endif
+
+ALLFLAGS = -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib -I. $(PKG_FLAGS) $(if $(DNNL),-DHAVE_DNNL) \
+           $(WARN) -pthread -ffp-contract=off $(CFLAGS) $(SANFLAGS)
+SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LDFLAGS += -Wl,--as-needed
+LDLIBS   = $(PKG_LIBS) $(if $(DNNL),-ldnnl -lgomp) -lm -pthread
