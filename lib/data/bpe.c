@@ -60,34 +60,52 @@ static uint64_t pair_key(int32_t l, int32_t r)
 	return (uint64_t)(uint32_t)l << 32 | (uint32_t)r;
 }
 
-static bool ends_in_mark(const char *s, size_t n)
+static int nibble(char c)
 {
-	return n >= 3 && !memcmp(s + n - 3, MARK, 3);
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bool is_fallback(const struct bpe *b, const char *s, size_t n, int32_t id)
+{
+	int hi, lo;
+
+	if (n != 6 || s[0] != '<' || (hi = nibble(s[3])) < 0 || (lo = nibble(s[4])) < 0)
+		return false;
+	return b->fallback[hi << 4 | lo] == id;
+}
+
+/* Tokens that stand for other text than they spell: a merge of those ends all cutting. */
+static void note_pair(struct bpe *b, int32_t left, int32_t right, const char *l, size_t nl, const char *r, size_t nr)
+{
+	int len;
+
+	if (!nl || !nr || left == b->unk || right == b->unk ||
+	    is_fallback(b, l, nl, left) || is_fallback(b, r, nr, right))
+		b->cut.on = false;
+	else
+		cutset_pair(&b->cut, utf8_get(l + utf8_prev(l, nl), &len), utf8_get(r, &len));
 }
 
 int bpe_merge(struct bpe *b, const char *l, size_t nl, const char *r, size_t nr)
 {
-	struct bytes whole = { 0 };
 	int32_t left = vocab_find(b->vocab, l, nl), right = vocab_find(b->vocab, r, nr), both;
 
 	if (left < 0 || right < 0)
 		return err_set(ST_BAD, "'%.*s' is no token", clip(left < 0 ? nl : nr), left < 0 ? l : r);
 	if (nr < b->nprefix)
 		return err_set(ST_BAD, "'%.*s' lacks the prefix '%s'", clip(nr), r, b->prefix);
-	bytes_put(&whole, l, nl);
-	bytes_put(&whole, r + b->nprefix, nr - b->nprefix);
-	both = vocab_find(b->vocab, whole.p ? whole.p : "", whole.n);
+	b->whole.n = 0;
+	bytes_need(&b->whole, 1);
+	bytes_put(&b->whole, l, nl);
+	bytes_put(&b->whole, r + b->nprefix, nr - b->nprefix);
+	both = vocab_find(b->vocab, b->whole.p, b->whole.n);
 	if (both < 0)
-		err_set(ST_BAD, "'%.*s' is no token", clip(whole.n), whole.p ? whole.p : "");
-	bytes_free(&whole);
-	if (both < 0)
-		return -1;
+		return err_set(ST_BAD, "'%.*s' is no token", clip(b->whole.n), b->whole.p);
 	if (2 * (b->nmerge + 1) > b->npair)
 		grow_table(b);
 	*pair_slot(b, pair_key(left, right)) =
 		(struct pair){ pair_key(left, right), (uint32_t)b->nmerge++, both };
-	if (nr >= 3 && !memcmp(r, MARK, 3) && !ends_in_mark(l, nl))
-		b->cut = false;
+	note_pair(b, left, right, l, nl, r, nr);
 	return 0;
 }
 
@@ -138,7 +156,7 @@ int bpe_load(struct bpe *b, const struct jnode *model, const struct vocab *vocab
 	memset(b, 0, sizeof(*b));
 	b->vocab = vocab;
 	b->unk = -1;
-	b->cut = true;
+	cutset_init(&b->cut);
 	b->prefix = b->suffix = "";
 	if (jt_bool(model, "fuse_unk", &b->fuse_unk) < 0 || jt_bool(model, "byte_fallback", &b->byte_fallback) < 0 ||
 	    jt_bool(model, "ignore_merges", &b->ignore_merges) < 0 || load_text(model, "unk_token", &unk, &nunk) < 0 ||
@@ -161,7 +179,7 @@ int bpe_load(struct bpe *b, const struct jnode *model, const struct vocab *vocab
 	else if (load_merges(b, merges) < 0)
 		return -1;
 	if (b->nprefix || b->nsuffix || b->ignore_merges || vocab_find(vocab, MARK, 3) < 0)
-		b->cut = false;
+		b->cut.on = false;
 	return 0;
 }
 
@@ -183,7 +201,7 @@ bool bpe_use_bytes(struct bpe *b)
 			return false;
 	}
 	b->bytes = true;
-	b->cut = false;
+	b->cut.on = false;
 	return true;
 }
 
@@ -191,6 +209,8 @@ void bpe_free(struct bpe *b)
 {
 	free(b->pair);
 	free(b->ascii);
+	cutset_free(&b->cut);
+	bytes_free(&b->whole);
 	memset(b, 0, sizeof(*b));
 }
 

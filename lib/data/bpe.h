@@ -2,8 +2,10 @@
 #ifndef BPE_H
 #define BPE_H
 
+#include "data/cutset.h"
 #include "data/jtree.h"
 #include "data/merge.h"
+#include "data/utf8.h"
 #include "data/vocab.h"
 
 struct ids;
@@ -27,7 +29,8 @@ struct bpe {
 	bool bytes;                     /* words are raw bytes, the vocabulary spells them with stand-ins */
 	int32_t byte_id[256];           /* of a byte's stand-in, when `bytes` */
 	int32_t fallback[256];          /* of "<0xHH>", -1: not there */
-	bool cut;                       /* no merge crosses the front of a U+2581 behind another character */
+	struct cutset cut;              /* pairs of characters that merges bring together */
+	struct bytes whole;             /* bpe_merge's */
 	int32_t *ascii;                 /* [128] ids of ASCII characters: saves most look-ups */
 };
 

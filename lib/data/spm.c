@@ -126,38 +126,28 @@ struct run {
 	struct ids *out;
 };
 
-/* No piece reaches over the front of a marker that follows something else (spm->cut), so what lies between
- * is encoded on its own, with the same result. */
 static int segment(void *arg, const char *text, size_t len, int32_t id)
 {
 	struct run *r = arg;
 	const struct spm *m = r->t->own;
 	struct bytes *b = &r->s->norm[0];
-	const char *w, *p;
-	size_t n;
+	const char *w;
 
 	if (id >= 0) {
 		ids_put(r->out, &id, 1);
 		return 0;
 	}
 	b->n = 0;
+	bytes_need(b, 1);
 	if (normal(m, text, len, b) < 0)
 		return -1;
-	if (!b->n)
-		return 0;
-	if (!m->cut)
-		return spm_bpe(m, &r->t->vocab, room_of(r->s), b->p, b->n, r->out);
-	w = p = b->p;
-	n = b->n;
-	while ((p = memmem(p, (size_t)(b->p + n - p), MARK, 3))) {
-		if (p != w && (p - w < 3 || memcmp(p - 3, MARK, 3))) {
-			if (cached(r->t, r->s, w, (size_t)(p - w), r->out) < 0)
-				return -1;
-			w = p;
-		}
-		p += 3;
+	w = b->p;
+	for (size_t n = b->n, k; n; n -= k, w += k) {
+		k = cutset_next(&m->cut, w, n);
+		if (cached(r->t, r->s, w, k, r->out) < 0)
+			return -1;
 	}
-	return cached(r->t, r->s, w, (size_t)(b->p + n - w), r->out);
+	return 0;
 }
 
 static int spm_encode(const struct tok *t, struct scratch *s, const char *text, size_t len, struct ids *out)

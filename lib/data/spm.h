@@ -3,6 +3,7 @@
 #define SPM_H
 
 #include "data/charsmap.h"
+#include "data/cutset.h"
 #include "data/merge.h"
 #include "data/tokint.h"
 
@@ -29,7 +30,7 @@ struct spm {
 	struct charsmap map;
 	struct trie user;               /* USER_DEFINED pieces */
 	int32_t byte_id[256];           /* BYTE pieces */
-	bool cut;                       /* no piece has a U+2581 behind another character */
+	struct cutset cut;              /* pairs of characters in pieces */
 	bool unused;                    /* there are UNUSED pieces */
 };
 

@@ -95,8 +95,8 @@ static int parse_piece(struct spm *m, struct pb b)
 	}
 	if (rc < 0)
 		return -1;
-	if (!p.len || isnan(p.score))
-		return err_set(ST_BAD, "piece %zu is empty or has no score", m->n);
+	if (!p.len || isnan(p.score) || utf8_valid(p.s, p.len) != p.len)
+		return err_set(ST_BAD, "piece %zu is empty, not UTF-8 or has no score", m->n);
 	m->piece = xgrow(m->piece, m->n + 1, &m->cap, sizeof(*m->piece));
 	m->piece[m->n++] = p;
 	return 0;
@@ -169,26 +169,13 @@ static int hex(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* A U+2581 behind something else, in a piece that text can become. */
-static bool crosses(const struct spm_piece *p)
-{
-	const char *at = p->s, *end = p->s + p->len;
-
-	while ((at = memmem(at, (size_t)(end - at), "\xe2\x96\x81", 3))) {
-		if (at != p->s && (at - p->s < 3 || memcmp(at - 3, "\xe2\x96\x81", 3)))
-			return true;
-		at += 3;
-	}
-	return false;
-}
-
 static int check(struct spm *m)
 {
 	bool marker = false;
 
 	for (int i = 0; i < 256; i++)
 		m->byte_id[i] = -1;
-	m->cut = m->escape && !m->suffix;
+	cutset_init(&m->cut);
 	for (size_t i = 0; i < m->n; i++) {
 		const struct spm_piece *p = &m->piece[i];
 
@@ -205,11 +192,10 @@ static int check(struct spm *m)
 			m->unk = (int32_t)i;
 		if (p->type == SPM_NORMAL || p->type == SPM_USER || p->type == SPM_UNUSED) {
 			marker |= p->len == 3 && !memcmp(p->s, "\xe2\x96\x81", 3);
-			if (crosses(p))
-				m->cut = false;
+			cutset_text(&m->cut, p->s, p->len);
 		}
 	}
-	m->cut &= marker;
+	m->cut.on = marker;
 	if (m->unk < 0 || (size_t)m->unk >= m->n)
 		return err_set(ST_BAD, "no unknown piece");
 	return 0;
@@ -256,5 +242,6 @@ void spm_free(struct spm *m)
 	free(m->piece);
 	charsmap_free(&m->map);
 	trie_free(&m->user);
+	cutset_free(&m->cut);
 	memset(m, 0, sizeof(*m));
 }

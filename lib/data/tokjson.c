@@ -179,28 +179,19 @@ static int cached_word(const struct run *r, const char *w, size_t n)
 	return 0;
 }
 
-/* Where no merge reaches over the front of a marker, what lies between is encoded on its own: the same
- * ids as from the whole document taken as one word, without its cost. */
 static int word(void *arg, const char *w, size_t n)
 {
 	const struct run *r = arg;
-	size_t b = 0;
-	const char *p = w;
 
-	if (!r->h->bpe.cut)
-		return cached_word(r, w, n);
-	while ((p = memchr(p, '\xe2', n - (size_t)(p - w)))) {
-		size_t at = (size_t)(p++ - w);
+	while (n) {
+		size_t k = cutset_next(&r->h->bpe.cut, w, n);
 
-		if (n - at < 3 || memcmp(w + at, "\xe2\x96\x81", 3) || at == b)
-			continue;
-		if (at >= 3 && !memcmp(w + at - 3, "\xe2\x96\x81", 3))
-			continue;
-		if (cached_word(r, w + b, at - b) < 0)
+		if (cached_word(r, w, k) < 0)
 			return -1;
-		b = at;
+		w += k;
+		n -= k;
 	}
-	return cached_word(r, w + b, n - b);
+	return 0;
 }
 
 static int normal_part(void *arg, const char *s, size_t n, int32_t id)
