@@ -3,8 +3,6 @@
 #ifndef ERR_H
 #define ERR_H
 
-#include <stdnoreturn.h>
-
 /* Exit statuses of every tool (llmc-options(7)). */
 enum status {
 	ST_OK,          /* done */
@@ -16,6 +14,7 @@ enum status {
 };
 
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define NORETURN __attribute__((noreturn))      /* cppcheck does not take _Noreturn's word for it */
 
 extern const char *prog;                /* "llmc-gptq"; prefix of every message */
 extern int verbose;                     /* -1 quiet, 0, 1, 2 */
@@ -27,8 +26,8 @@ const char *err_msg(void);
 int err_status(void);
 void err_clear(void);
 
-noreturn void die(int status, const char *fmt, ...) PRINTF(2, 3);
-noreturn void die_err(void);            /* with the error state's message and status */
+NORETURN void die(int status, const char *fmt, ...) PRINTF(2, 3);
+NORETURN void die_err(void);            /* with the error state's message and status */
 void warn(const char *fmt, ...) PRINTF(1, 2);                   /* silent at -q */
 void say(int level, const char *fmt, ...) PRINTF(2, 3);         /* when verbose >= level */
 

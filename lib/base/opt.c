@@ -349,7 +349,7 @@ static void hold_descriptors(void)
 }
 
 /* getopt's '?' and ':' in words.  `arg` is the element of argv that it stumbled on. */
-noreturn static void explain(int c, const char *arg)
+NORETURN static void explain(int c, const char *arg)
 {
 	char name[64];
 	size_t len = strcspn(arg, "=");

@@ -9,8 +9,8 @@ enum q_fmt { Q_NONE, Q_INT };           /* float and microscaling formats join h
 enum q_gran { G_TENSOR, G_CHANNEL, G_GROUP };
 enum q_range {
 	QR_MINMAX,                      /* the extremes */
-	QR_MSE                          /* least squared error over shrunk ranges; weighted by the Hessian's
-	                                 * diagonal where a method has one (llmc-gptq) */
+	QR_MSE                          /* least squared error over shrunk ranges, weighed by the Hessian's diagonal
+	                                 * where a method has one (llmc-gptq) */
 };
 
 struct qspec {
