@@ -8,7 +8,7 @@ enum { BUNDLE_VERSION = 1 };
 
 enum member_kind {
 	M_BLOCK,                        /* a .safetensors of embed, block/NNNN or head; its .json came before it */
-	M_TENSORS,                      /* another .safetensors we know: tokens */
+	M_TENSORS,                      /* a .safetensors in a bundle that is no model's: tokens */
 	M_OPAQUE                        /* anything else: tokenizer/x, extra/x, members of later versions */
 };
 struct member {
@@ -50,8 +50,10 @@ int bundle_put_block(struct bundle_out *, const struct block *);
 int bundle_put(struct bundle_out *, const char *name, const void *buf, size_t len);
 int bundle_put_tensors(struct bundle_out *, const char *name, const struct tensor *t, int n, const cJSON *meta);
 int bundle_pass(struct bundle_out *, struct bundle_in *);       /* copies the current member as it is */
-/* Trailer, fsync, rename.  ledger and report are taken and may be NULL. */
+/* Keys of the upstream's end.json that this version does not know: kept. */
+void bundle_carry(struct bundle_out *, const cJSON *upstream_end);
+/* Trailer, fsync, rename.  ledger and report are taken and may be NULL.  -1: aborted, error set.  Frees. */
 int bundle_finish(struct bundle_out *, cJSON *ledger, cJSON *report);
-void bundle_abort(struct bundle_out *);                         /* no trailer; the temporary goes */
+void bundle_abort(struct bundle_out *);                         /* no trailer; the temporary goes; frees */
 
 #endif

@@ -1,0 +1,309 @@
+/* The writer: members out in the order they come, hashed as they go, end.json last.  A pipe and a file get
+ * the same bytes: no blocking, no times, no owners. */
+#include "bundle/bundle.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/out.h"
+#include "bundle/blockio.h"
+#include "bundle/members.h"
+#include "bundle/raw.h"
+#include "tensor/safetensors.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bundle_out {
+	struct out *out;
+	struct archive *a;
+	struct members done;
+	struct sequence seq;            /* of a model */
+	bool model, failed;             /* failed: nothing more is handed to `out` */
+	XXH3_state_t *hash;
+	uint64_t left;                  /* bytes that the open member still wants */
+	cJSON *carry;                   /* keys of an upstream end.json */
+};
+
+static la_ssize_t tar_write(struct archive *a, void *arg, const void *buf, size_t n)
+{
+	struct bundle_out *o = arg;
+
+	if (o->failed || out_try_write(o->out, buf, n) < 0) {
+		o->failed = true;
+		archive_set_error(a, EIO, "write");
+		return -1;
+	}
+	return (la_ssize_t)n;
+}
+
+static int tar_error(struct bundle_out *o)
+{
+	if (!o->failed)
+		err_set(ST_FAIL, "cannot write '%s': %s", out_name(o->out), archive_error_string(o->a));
+	o->failed = true;
+	return -1;
+}
+
+/* A member of `size` bytes, which put() then brings. */
+static int begin(struct bundle_out *o, const char *name, uint64_t size)
+{
+	struct archive_entry *e;
+	int r;
+
+	if (members_add(&o->done, name) < 0)
+		return -1;
+	e = archive_entry_new();
+	if (!e)
+		die(ST_FAIL, "out of memory");
+	archive_entry_set_pathname(e, name);
+	archive_entry_set_size(e, (la_int64_t)size);
+	archive_entry_set_filetype(e, AE_IFREG);
+	archive_entry_set_perm(e, 0644);
+	archive_entry_set_mtime(e, 0, 0);
+	archive_entry_set_uid(e, 0);
+	archive_entry_set_gid(e, 0);
+	r = archive_write_header(o->a, e);
+	archive_entry_free(e);
+	if (r != ARCHIVE_OK)
+		return tar_error(o);
+	XXH3_64bits_reset(o->hash);
+	o->left = size;
+	return 0;
+}
+
+static int put(struct bundle_out *o, const void *buf, size_t n)
+{
+	const char *p = buf;
+
+	if (n > o->left)
+		return err_set(ST_FAIL, "member '%s' is longer than announced", o->done.e[o->done.n - 1].name);
+	o->left -= n;
+	XXH3_64bits_update(o->hash, buf, n);
+	while (n) {
+		la_ssize_t k = archive_write_data(o->a, p, n);
+
+		if (k <= 0)
+			return tar_error(o);
+		p += k;
+		n -= (size_t)k;
+	}
+	return 0;
+}
+
+static int end(struct bundle_out *o, uint64_t size)
+{
+	struct entry *e = &o->done.e[o->done.n - 1];
+
+	if (o->left)
+		return err_set(ST_FAIL, "member '%s' is shorter than announced", e->name);
+	e->size = size;
+	e->xxh3 = XXH3_64bits_digest(o->hash);
+	return archive_write_finish_entry(o->a) == ARCHIVE_OK ? 0 : tar_error(o);
+}
+
+int bundle_put(struct bundle_out *o, const char *name, const void *buf, size_t len)
+{
+	return begin(o, name, len) < 0 || put(o, buf, len) < 0 || end(o, len) < 0 ? -1 : 0;
+}
+
+static int put_json(struct bundle_out *o, const char *name, const cJSON *v)
+{
+	char *text = json_text(v, false);
+	size_t n = strlen(text);
+	int r;
+
+	text = xrealloc(text, n + 2);
+	memcpy(text + n, "\n", 2);
+	r = bundle_put(o, name, text, n + 1);
+	free(text);
+	return r;
+}
+
+/* "llmc" first, whatever was there; the rest as it stands. */
+static cJSON *versioned(cJSON *manifest)
+{
+	cJSON *m = json_obj(), *v;
+
+	json_put_num(m, "llmc", BUNDLE_VERSION);
+	while ((v = manifest->child)) {
+		cJSON_DetachItemViaPointer(manifest, v);
+		if (strcmp(v->string, "llmc"))
+			json_put(m, v->string, v);
+		else
+			cJSON_Delete(v);
+	}
+	cJSON_Delete(manifest);
+	return m;
+}
+
+static int order(struct bundle_out *o, const cJSON *manifest)
+{
+	const char *kind = "";
+	int64_t layers = 0;
+
+	if (json_str(manifest, "kind", &kind) <= 0)
+		return err_set(ST_FAIL, "a manifest without 'kind'");
+	o->model = !strcmp(kind, "model");
+	if (!o->model)
+		return 0;
+	if (json_int(cJSON_GetObjectItemCaseSensitive(manifest, "model"), "n_layer", 1, MAX_LAYER, &layers) <= 0)
+		return err_set(ST_FAIL, "a manifest without a model's 'n_layer'");
+	return sequence_init(&o->seq, manifest, (int)layers);
+}
+
+struct bundle_out *bundle_create(const char *path, cJSON *manifest)
+{
+	struct bundle_out *o = xcalloc(1, sizeof(*o));
+	int r;
+
+	manifest = versioned(manifest);
+	o->out = out_open(path, true);
+	o->hash = XXH3_createState();
+	o->a = archive_write_new();
+	o->carry = json_obj();
+	if (!o->hash || !o->a)
+		die(ST_FAIL, "out of memory");
+	archive_write_set_format_pax_restricted(o->a);
+	archive_write_set_bytes_per_block(o->a, 0);
+	archive_write_set_bytes_in_last_block(o->a, 1);
+	if (archive_write_open(o->a, o, NULL, tar_write, NULL) != ARCHIVE_OK)
+		die(ST_FAIL, "cannot write '%s': %s", out_name(o->out), archive_error_string(o->a));
+	r = order(o, manifest);
+	if (r == 0)
+		r = put_json(o, "llmc.json", manifest);
+	/* what is far down a pipe learns at once what is coming */
+	if (r == 0)
+		r = out_flush(o->out);
+	cJSON_Delete(manifest);
+	if (r == 0)
+		return o;
+	bundle_abort(o);
+	return NULL;
+}
+
+int bundle_put_tensors(struct bundle_out *o, const char *name, const struct tensor *t, int n, const cJSON *meta)
+{
+	int *at = xmalloc(((size_t)n + 1) * sizeof(*at)), r;
+	size_t len;
+	void *head = st_header(t, n, meta, at, &len);
+	uint64_t size = len;
+
+	for (int i = 0; i < n; i++)
+		size += tensor_bytes(&t[i]);
+	r = begin(o, name, size);
+	if (r == 0)
+		r = put(o, head, len);
+	for (int i = 0; i < n && r == 0; i++)
+		r = put(o, t[at[i]].data, tensor_bytes(&t[at[i]]));
+	if (r == 0)
+		r = end(o, size);
+	free(head);
+	free(at);
+	return r < 0 ? -1 : out_flush(o->out);
+}
+
+int bundle_put_block(struct bundle_out *o, const struct block *b)
+{
+	struct arena mem = { 0 };
+	char base[32], name[64];
+	cJSON *note = block_note(b);
+	int n, r = sequence_next(&o->seq, b->index);
+	const struct tensor *t = block_encode(b, &mem, &n);
+
+	block_member(b, base);
+	snprintf(name, sizeof(name), "%s.json", base);
+	if (note && r == 0)
+		r = put_json(o, name, note);
+	snprintf(name, sizeof(name), "%s.safetensors", base);
+	if (r == 0)
+		r = bundle_put_tensors(o, name, t, n, NULL);
+	cJSON_Delete(note);
+	arena_free(&mem);
+	return r;
+}
+
+int bundle_pass(struct bundle_out *o, struct bundle_in *in)
+{
+	const struct member *m = bundle_current(in);
+	const char *name, *text;
+	const void *p;
+	size_t n;
+	uint64_t size;
+	int r = 0;
+
+	if (!m)
+		return err_set(ST_FAIL, "%s: nothing to pass on", bundle_name(in));
+	size = m->size;
+	if (m->kind == M_BLOCK) {
+		if (sequence_next(&o->seq, m->index) < 0)
+			return -1;
+		text = bundle_note_text(in, &name, &n);
+		if (text && bundle_put(o, name, text, n) < 0)
+			return -1;
+	}
+	if (begin(o, m->name, size) < 0)
+		return -1;
+	while ((r = bundle_raw(in, &p, &n)) > 0)
+		if (put(o, p, n) < 0)
+			return -1;
+	return r < 0 || end(o, size) < 0 ? -1 : out_flush(o->out);
+}
+
+void bundle_carry(struct bundle_out *o, const cJSON *upstream)
+{
+	const cJSON *v;
+
+	cJSON_ArrayForEach(v, upstream)
+		if (strcmp(v->string, "members") && strcmp(v->string, "ledger") && strcmp(v->string, "report"))
+			json_put(o->carry, v->string, cJSON_Duplicate(v, 1));
+}
+
+static void out_free(struct bundle_out *o)
+{
+	archive_write_free(o->a);
+	members_free(&o->done);
+	sequence_free(&o->seq);
+	XXH3_freeState(o->hash);
+	cJSON_Delete(o->carry);
+	free(o);
+}
+
+int bundle_finish(struct bundle_out *o, cJSON *ledger, cJSON *report)
+{
+	cJSON *trailer = json_obj(), *v;
+	int r = o->model ? sequence_end(&o->seq) : 0;
+
+	json_put(trailer, "members", members_json(&o->done));
+	if (ledger)
+		json_put(trailer, "ledger", ledger);
+	if (report)
+		json_put(trailer, "report", report);
+	while ((v = o->carry->child)) {
+		cJSON_DetachItemViaPointer(o->carry, v);
+		json_put(trailer, v->string, v);
+	}
+	if (r == 0)
+		r = put_json(o, "end.json", trailer);
+	cJSON_Delete(trailer);
+	if (r == 0 && archive_write_close(o->a) != ARCHIVE_OK)
+		r = tar_error(o);
+	if (r < 0) {
+		bundle_abort(o);
+		return -1;
+	}
+	out_commit(o->out);
+	out_free(o);
+	return 0;
+}
+
+void bundle_abort(struct bundle_out *o)
+{
+	o->failed = true;               /* closing the archive must not look like an end */
+	archive_write_fail(o->a);
+	out_abort(o->out);
+	out_free(o);
+}

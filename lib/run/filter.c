@@ -1,0 +1,259 @@
+#include "run/filter.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/out.h"
+#include "base/progress.h"
+#include "bundle/ledger.h"
+#include "bundle/pg.h"
+#include "data/tokens.h"
+#include "run/calib.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One run, from the command line to the trailer. */
+struct host {
+	const struct filter *f;
+	void *st;
+	struct run run;
+	struct tokens tokens;
+	struct bundle_in *in;
+	struct bundle_out *out;
+	struct model model;             /* the outgoing one */
+	struct ledger ledger;
+	char *stage;                    /* pg id, or the tool's name where there is none */
+	bool embedded;                  /* the embedding has passed */
+	int read, layers;               /* layers that came and that were written, so far */
+};
+
+static int check_operands(int argc, char **argv, int i)
+{
+	if (i < argc - 1)
+		return err_set(ST_USAGE, "one bundle at a time: '%s' is too much", argv[i + 1]);
+	if (common.calib && !strcmp(common.calib, "-") && (i == argc || !strcmp(argv[i], "-")))
+		return err_set(ST_USAGE, "tokens and bundle cannot both come from standard input");
+	return 0;
+}
+
+static int open_input(struct host *h, const char *path)
+{
+	h->in = bundle_open(path);
+	if (!h->in)
+		return -1;
+	h->run.model = bundle_model(h->in);
+	if (!h->run.model)
+		return err_set(ST_BAD, "%s: holds %s, not a model", bundle_name(h->in), bundle_kind(h->in));
+	return 0;
+}
+
+static int parse_rules(struct host *h)
+{
+	if (!(h->f->tool.groups & OPT_QSPEC))
+		return 0;
+	return rules_parse(&h->run.rules, common.weight, common.rule.v, common.rule.n, common.skip.v, common.skip.n);
+}
+
+static int load_tokens(struct host *h)
+{
+	char hex[32];
+
+	if (!common.calib)
+		return 0;
+	if (tokens_load(&h->tokens, common.calib) < 0 || tokens_limit(&h->tokens, common.samples, common.seqlen) < 0)
+		return -1;
+	snprintf(hex, sizeof(hex), "xxh3:%016llx", (unsigned long long)h->tokens.digest);
+	json_put_str(h->run.inputs, "calib", hex);
+	return 0;
+}
+
+static int set_up(struct host *h)
+{
+	struct run *r = &h->run;
+
+	if (h->f->tool.groups & OPT_DEVICE) {
+		r->dev = dev_open(common.device, common.dtype, (int)common.threads);
+		if (!r->dev)
+			return -1;
+		dev_auto(r->dev, r->model->dtype);
+	}
+	if (!common.calib)
+		return 0;
+	if (!r->dev)
+		return err_set(ST_FAIL, "calibration without a device");
+	if (tokens_check(&h->tokens, r->model->vocab) < 0)
+		return err_at("%s", common.calib);
+	r->calib = calib_new(r->dev, r->model, h->tokens.ids, h->tokens.N, (int)h->tokens.T);
+	return 0;
+}
+
+/* The outgoing manifest: the incoming one, the model as begin() left it, this run in the chain. */
+static int create(struct host *h)
+{
+	cJSON *man = cJSON_Duplicate(bundle_manifest(h->in), 1), *model, *pg;
+	const char *id;
+
+	if (!man)
+		die(ST_FAIL, "out of memory for JSON");
+	model = cJSON_GetObjectItemCaseSensitive(man, "model");
+	model_json(&h->model, model);
+	id = pg_append(man, h->run.inputs);
+	h->run.inputs = NULL;
+	h->stage = xstrdup(*id ? id : prog + (strncmp(prog, "llmc-", 5) ? 0 : 5));
+	/* "auto" is another type on another machine */
+	pg = cJSON_GetObjectItemCaseSensitive(man, "pg");
+	if (*id && h->run.calib)
+		json_put_str(cJSON_GetArrayItem(pg, cJSON_GetArraySize(pg) - 1), "dtype", dtype_name(h->run.dev->mm));
+	h->out = bundle_create(common.output, man);
+	if (!h->out)
+		return -1;
+	ledger_begin(&h->ledger, h->stage);
+	return 0;
+}
+
+static int drop(struct host *h, const struct block *b)
+{
+	char label[32], name[160];
+
+	block_label(b, label);
+	if (b->kind != BLK_KIND_DENSE)
+		return err_set(ST_FAIL, "cannot be dropped");
+	for (int i = 0; i < b->nt; i++) {
+		snprintf(name, sizeof(name), "%s.%s", label, b->t[i].name);
+		ledger_drop(&h->ledger, name, "block dropped");
+	}
+	return 0;
+}
+
+static int one_block(struct host *h, struct block *b)
+{
+	struct run *r = &h->run;
+	int got = FILTER_OK;
+
+	if (b->kind == BLK_KIND_EMBED && r->calib && calib_embed(r->calib, b) < 0)
+		return -1;
+	if (h->f->block && (got = h->f->block(h->st, r, b)) < 0)
+		return -1;
+	if (got == FILTER_DROP)
+		return drop(h, b);
+	ledger_block(&h->ledger, b);
+	/* where layers were dropped, those behind them move up */
+	if (b->kind == BLK_KIND_DENSE && h->model.n_layer != r->model->n_layer)
+		b->index = h->layers;
+	h->layers += b->kind == BLK_KIND_DENSE;
+	return bundle_put_block(h->out, b);
+}
+
+static int one_member(struct host *h, const struct member *m)
+{
+	struct block b;
+	char label[32];
+	int r;
+
+	if (m->kind != M_BLOCK)
+		return bundle_pass(h->out, h->in);
+	/* of a bundle that holds a part of its model */
+	if (h->run.calib && m->blk == BLK_KIND_DENSE && (!h->embedded || m->index != h->read))
+		return err_set(ST_BAD, "%s: block %d comes without all that lies before it: calibration needs that",
+		               bundle_name(h->in), m->index);
+	h->embedded |= m->blk == BLK_KIND_EMBED;
+	h->read += m->blk == BLK_KIND_DENSE;
+	progress_at(m->blk == BLK_KIND_HEAD ? h->run.model->n_layer : m->index < 0 ? 0 : m->index);
+	if (bundle_get_block(h->in, &b) < 0)
+		return -1;
+	block_label(&b, label);
+	r = one_block(h, &b);
+	if (r < 0)
+		err_at("%s", label);
+	block_free(&b);
+	return r;
+}
+
+static int finish(struct host *h)
+{
+	const cJSON *end = bundle_end(h->in);
+	const cJSON *was = cJSON_GetObjectItemCaseSensitive(end, "report");
+	cJSON *ledger, *report = cJSON_IsObject(was) ? cJSON_Duplicate(was, 1) : json_obj();
+	struct bundle_out *out = h->out;
+
+	if (h->f->end && h->f->end(h->st, &h->run) < 0) {
+		cJSON_Delete(report);
+		return -1;
+	}
+	ledger = ledger_end(&h->ledger, cJSON_GetObjectItemCaseSensitive(end, "ledger"));
+	h->ledger.dropped = NULL;
+	if (!ledger) {
+		cJSON_Delete(report);
+		return -1;
+	}
+	if (h->run.report->child) {
+		json_put(report, h->stage, h->run.report);
+		h->run.report = NULL;
+	}
+	bundle_carry(h->out, end);
+	h->out = NULL;
+	return bundle_finish(out, ledger, report);
+}
+
+static int work(struct host *h)
+{
+	struct member m;
+	int r;
+
+	progress_begin("block", h->run.model->n_layer);
+	while ((r = bundle_next(h->in, &m)) > 0)
+		if (one_member(h, &m) < 0)
+			return -1;
+	progress_end();
+	return r < 0 ? -1 : finish(h);
+}
+
+static int all(struct host *h, int argc, char **argv, int i)
+{
+	/* what is wrong with the command line or the tokens is said before anything is waited for */
+	if (check_operands(argc, argv, i) < 0 || parse_rules(h) < 0 || load_tokens(h) < 0 ||
+	    open_input(h, i < argc ? argv[i] : NULL) < 0 || set_up(h) < 0)
+		return -1;
+	h->model = *h->run.model;
+	if (h->f->begin && h->f->begin(h->st, &h->run, &h->model) < 0)
+		return -1;
+	return create(h) < 0 ? -1 : work(h);
+}
+
+static void clean_up(struct host *h)
+{
+	progress_end();
+	if (h->out)
+		bundle_abort(h->out);
+	cJSON_Delete(h->ledger.dropped);
+	cJSON_Delete(h->run.report);
+	cJSON_Delete(h->run.inputs);
+	calib_free(h->run.calib);
+	if (h->run.dev)
+		dev_close(h->run.dev);
+	rules_free(&h->run.rules);
+	tokens_free(&h->tokens);
+	if (h->in)
+		bundle_close(h->in);
+	free(h->stage);
+	free(h->st);
+}
+
+int filter_main(const struct filter *f, int argc, char **argv)
+{
+	struct host h = { .f = f, .st = xcalloc(1, f->state) };
+	int r, i;
+
+	i = opt_parse(&f->tool, h.st, argc, argv);
+	h.run.report = json_obj();
+	h.run.inputs = json_obj();
+	r = all(&h, argc, argv, i);
+	clean_up(&h);
+	if (r < 0)
+		die_err();
+	/* a filter may have printed, when its bundle went to a file */
+	if (common.output && strcmp(common.output, "-"))
+		stdout_close();
+	return ST_OK;
+}
