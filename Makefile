@@ -67,6 +67,11 @@ demo:
 programs: $(PROG) $(UNIT) $(HELP) $(OPS) $(FUZZ)
 tests: programs
 	@$(RUN) $T
+# Programs, and the tools that read what comes from outside: for sanitizers.
+quick:
+	@sh pipelines/deps.sh $(DEBS) $(DEBS_TEST)
+	+@$(MAKE) --no-print-directory $(JOBS) programs
+	@$(RUN) $(UNIT) $(OPS) $(FUZZ) $(wildcard $(patsubst %,tests/%.bats,import info cat tokenize pack quant))
 unit: $(UNIT)
 	@$(RUN) $(UNIT)
 check-ops: $(OPS)
@@ -103,6 +108,6 @@ clean:
 	rm -rf build build-* $(patsubst bin/%.c,bin/%,$(wildcard bin/llmc*.c))
 
 -include $(wildcard $B/lib/*/*.d $B/lib/*/*/*.d $B/kernels/*/*.d $B/bin/*.d $B/tests/*/*.d $B/examples/*.d)
-.PHONY: all deps check demo programs tests unit check-ops fuzz fuzz-run lint install uninstall dist clean
+.PHONY: all deps check demo programs tests quick unit check-ops fuzz fuzz-run lint install uninstall dist clean
 .DELETE_ON_ERROR:
 .SECONDARY:

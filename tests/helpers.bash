@@ -1,7 +1,6 @@
 # What the tests of the tools share: load it with `load helpers`.  Every test starts in a directory of its own,
 # with the tools in PATH.  tests/README.md explains; it needs bats 1.8.
 # shellcheck shell=bash
-# shellcheck disable=SC2154         # status, output, stderr: set by run
 bats_require_minimum_version 1.5.0
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -51,7 +50,6 @@ stages() {
 	local line=$1 got wanted i
 	shift
 
-	# shellcheck disable=SC2016    # for the inner shell
 	run --separate-stderr bash -c "$line"'
 		printf "%s\n" "${PIPESTATUS[*]}" >&3' 3>stages.got
 	read -ra got <stages.got
@@ -107,6 +105,17 @@ absent() {      # absent PATH...: no such file, and no temporary left beside it
 			ls -la "$(dirname "$f")"
 			return 1
 		fi
+	done
+}
+
+tools() {       # the programs that are built, but llmc itself
+	local f
+
+	for f in "$BIN"/llmc-*; do
+		case $f in
+		*.*) ;;
+		*) [ ! -x "$f" ] || echo "${f##*/}" ;;
+		esac
 	done
 }
 
