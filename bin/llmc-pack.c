@@ -54,7 +54,6 @@ int main(int argc, char **argv)
 	p = packer_find(o.format);
 	if (!p)
 		die(ST_USAGE, "format '%s' is not known; --list tells those that are", o.format);
-	if (pack_run(p, &po) < 0)
-		die_err();
+	pack_run(p, &po);
 	return ST_OK;
 }

@@ -250,34 +250,22 @@ static int start(struct pack *p, struct bundle_in *in)
 	return json_bool(names, "bare", &p->bare) < 0 ? -1 : 0;
 }
 
-int pack_run(const struct packer *pk, const struct pack_opt *o)
+void pack_run(const struct packer *pk, const struct pack_opt *o)
 {
 	struct bundle_in *in = bundle_open(o->in);
 	struct pack p = { .o = o };
-	int r;
 
-	if (!in)
-		return -1;
-	r = start(&p, in);
-	if (r == 0 && pk->begin)
-		r = pk->begin(&p);
-	if (r == 0) {
-		p.dir = dir_open(o->out);
-		p.sh = shards_new(p.dir, o->out, p.m, o->dtype, o->shard);
-		r = read_all(&p, pk, in);
-	}
-	if (r == 0)
-		r = pk->end(&p);
-	if (r == 0) {
-		pack_file(&p, "config.json", p.config, strlen(p.config));
-		shards_finish(p.sh);
-		p.sh = NULL;
-		dir_commit(p.dir);
-	}
+	if (!in || start(&p, in) < 0 || (pk->begin && pk->begin(&p) < 0))
+		die_err();
+	p.dir = dir_open(o->out);
+	p.sh = shards_new(p.dir, o->out, p.m, o->dtype, o->shard);
+	if (read_all(&p, pk, in) < 0 || pk->end(&p) < 0)
+		die_err();
+	pack_file(&p, "config.json", p.config, strlen(p.config));
+	shards_finish(p.sh);
+	dir_commit(p.dir);
 	if (pk->free)
 		pk->free(&p);
-	shards_free(p.sh);
 	free(p.config);
 	bundle_close(in);
-	return r;
 }

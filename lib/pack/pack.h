@@ -44,8 +44,8 @@ extern const struct packer packer_hf, packer_vllm;
 const struct packer *packer_find(const char *name);
 const struct packer *const *packer_list(void);          /* NULL-terminated */
 
-/* Reads the bundle, writes the directory.  -1: error set, nothing is left behind. */
-int pack_run(const struct packer *, const struct pack_opt *);
+/* Reads the bundle, writes the directory; dies when it cannot, and leaves nothing behind. */
+void pack_run(const struct packer *, const struct pack_opt *);
 
 /* For packers.  The checkpoint's name of tensor i; with its prefix even where import found none, when `full`.
  * -1: error set, the tensor has no role that this version knows. */

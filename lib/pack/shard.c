@@ -223,20 +223,6 @@ void shards_write(struct shards *s, const void *data, size_t n)
 	}
 }
 
-void shards_free(struct shards *s)
-{
-	if (!s)
-		return;
-	if (s->fd >= 0)
-		close(s->fd);
-	arena_free(&s->names);
-	free(s->plan);
-	free(s->t);
-	free(s->at);
-	free(s->map);
-	free(s);
-}
-
 void shards_finish(struct shards *s)
 {
 	if (s->due)
@@ -251,5 +237,9 @@ void shards_finish(struct shards *s)
 		out_printf(o, "\n  }\n}\n");
 		out_commit(o);
 	}
-	shards_free(s);
+	free(s->plan);
+	free(s->t);
+	free(s->at);
+	free(s->map);
+	free(s);
 }

@@ -13,6 +13,5 @@ void shards_block(struct shards *, int index);          /* tensors of this block
 void shards_begin(struct shards *, const char *name, enum dtype, int nd, const int64_t *dim);
 void shards_write(struct shards *, const void *, size_t n);     /* the tensor's bytes, in pieces */
 void shards_finish(struct shards *);                    /* the last file and, if there are several, the index; frees */
-void shards_free(struct shards *);
 
 #endif
