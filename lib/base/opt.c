@@ -387,7 +387,7 @@ static void set_defaults(const struct opt_tool *t, void *base)
 int opt_parse(const struct opt_tool *t, void *base, int argc, char **argv)
 {
 	struct option lng[MAX_ROW + 1];
-	char shrt[2 * MAX_ROW + 3] = "+:", *s = shrt + 2;
+	char shrt[2 * MAX_ROW + 3] = ":", *s = shrt + 1;
 	int c;
 
 	hold_descriptors();
@@ -410,6 +410,8 @@ int opt_parse(const struct opt_tool *t, void *base, int argc, char **argv)
 	for (;;) {
 		int i = 0, before = optind ? optind : 1;
 
+		while (before < argc && (argv[before][0] != '-' || !argv[before][1]))
+			before++;               /* getopt moves operands behind the options */
 		c = getopt_long(argc, argv, shrt, lng, NULL);
 		if (c < 0)
 			break;

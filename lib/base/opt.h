@@ -70,8 +70,8 @@ struct opt_tool {
 };
 
 /* Parses argv: groups into `common`, own rows into `base`.  Sets prog, verbose.  -h and --version print
- * and exit 0; misuse is one line and exit 2.  Returns the index of the first operand (operands may not
- * precede options' end: POSIX order, "--" honoured).  The tool and its rows must live on: provenance reads
+ * and exit 0; misuse is one line and exit 2.  Returns the index of the first operand (operands may
+ * stand between options; argv is put in order; "--" ends options).  The tool and its rows must live on: provenance reads
  * them.  Strings point into argv. */
 int opt_parse(const struct opt_tool *, void *base, int argc, char **argv);
 /* The options given that can change results, as a JSON array of strings, for provenance: "--samples=128",

@@ -92,11 +92,11 @@ static void test_values(void)
 	   !common.rule.n && !verbose && !common.quiet,
 	   "shared defaults");
 	is_str(prog, "llmc-x", "the program's name");
-	is_int(parse("--damp=.5 -a -c 12 --bytes 3K --order updown --stats s -o out -j -n --no-pg x -v"), 16,
-	       "operands end options");
+	is_int(parse("--damp=.5 -a -c 12 --bytes 3K --order updown x --stats s -o out -j -n --no-pg -v"), 17,
+	       "operands may stand between options");
 	ok(own.damp == .5 && own.act && own.count == 12 && own.bytes == 3072 && own.order == 2 &&
 	   !strcmp(own.stats, "s"), "own");
-	ok(!strcmp(common.output, "out") && common.json && common.dry && common.no_pg && !verbose, "shared");
+	ok(!strcmp(common.output, "out") && common.json && common.dry && common.no_pg && verbose == 1, "shared");
 	is_int(parse("-d ref -t 3 --dtype bf16 --seed 9007199254740992 --calib c --samples 128 --seqlen 2048 "
 	             "-w int4 --rule a=b --skip s --rule c=d --progress never"), 25, "the others");
 	ok(!strcmp(common.device, "ref") && common.threads == 3 && common.dtype == 2 && common.seed == (int64_t)1 << 53,

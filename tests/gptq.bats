@@ -1,0 +1,90 @@
+load helpers
+
+@test "llmc-gptq: diverges less than rounding at the same bits" {
+	local spec a
+	bundle m.llmc calib.tok eval.tok
+	for spec in int4:g128:asym int3:g64:asym int2:g64:asym; do
+		try llmc-quant -w $spec m.llmc -o r.llmc
+		try llmc-eval kl --ref m.llmc --tokens eval.tok -j r.llmc
+		a=$(field .kld)
+		try llmc-gptq --calib calib.tok -w $spec m.llmc -o q.llmc
+		try llmc-eval kl --ref m.llmc --tokens eval.tok -j q.llmc
+		less "$(field .kld)" "$a"
+	done
+}
+
+@test "llmc-gptq: the loss of no linear exceeds that of rounding" {
+	bundle m.llmc calib.tok
+	try llmc-gptq --calib calib.tok --compare -w int3:g64:asym m.llmc -o q.llmc
+	try_sh 'tar xOf q.llmc end.json | jq "[.. | .linears? // empty] | add | length, ([.[] | select(.loss > .rtn_loss)] | length)"'
+	[ "${lines[0]}" -eq 28 ]
+	[ "${lines[1]}" -eq 0 ]
+}
+
+@test "llmc-gptq: every order and kind of groups gives a bundle that verifies" {
+	local o g
+	bundle m.llmc calib.tok eval.tok
+	try llmc-quant -w int3:g64:asym m.llmc -o r.llmc
+	try llmc-eval kl --ref m.llmc --tokens eval.tok -j r.llmc
+	r=$(field .kld)
+	for o in act none; do
+		for g in static dynamic; do
+			try llmc-gptq --calib calib.tok --order $o --groups $g -w int3:g64:asym m.llmc -o q.llmc
+			try llmc-info -c q.llmc
+			try llmc-eval kl --ref m.llmc --tokens eval.tok -j q.llmc
+			less "$(field .kld)" "$r"
+		done
+	done
+}
+
+@test "llmc-gptq: pipe or file, one thread or two, the bytes are the same" {
+	bundle m.llmc calib.tok
+	try llmc-gptq -t 1 --calib calib.tok --samples 16 -w int4:g64:asym:mse m.llmc -o a.llmc
+	try_sh 'cat m.llmc | llmc-gptq -t 2 --calib calib.tok --samples 16 -w int4:g64:asym:mse | cat > b.llmc'
+	same a.llmc b.llmc
+}
+
+@test "llmc-gptq: four tools in a pipe and through files give the same bytes" {
+	bundle calib.tok
+	try_sh 'llmc-import "$1" | llmc-gptq --calib calib.tok --samples 16 -w int4:g128:asym | llmc-cat --no-pg > a.llmc' sh "$DEMO" ||
+		skip
+	try llmc-import "$DEMO" -o m1.llmc
+	try llmc-gptq --calib calib.tok --samples 16 -w int4:g128:asym m1.llmc -o m2.llmc
+	try llmc-cat --no-pg m2.llmc -o b.llmc
+	same a.llmc b.llmc
+	try_sh 'llmc-pack -f vllm -o A < a.llmc && llmc-pack -f vllm -o B b.llmc && diff -r A B'
+}
+
+@test "llmc-gptq: awkward widths, fewer tokens than channels, a mixture of grids" {
+	require shared models/stories260K
+	bundle stories.llmc
+	try llmc-tokenize -m stories.llmc --seqlen 32 "$SHARED/models/stories260K/eval_text.txt" -o s.tok
+	try llmc-gptq --calib s.tok --samples 2 --rule 'mlp.down=int8:channel' --skip '0.attn.*' -w int3:g32:sym stories.llmc -o q.llmc
+	try llmc-info -c q.llmc
+	try llmc-eval ppl --tokens s.tok -j q.llmc
+}
+
+@test "llmc-gptq: misuse is one line and the right status" {
+	bundle m.llmc calib.tok
+	fails 2 '--calib' llmc-gptq -w int4:g64 m.llmc -o x.llmc
+	fails 2 'attn.x' llmc-gptq --calib calib.tok --samples 1 --skip attn.x -w int4:g64 m.llmc -o x.llmc
+	fails 3 'samples' llmc-gptq --calib calib.tok --samples 1000000 -w int4:g64 m.llmc -o x.llmc ||
+		fails 2 'rows' llmc-gptq --calib calib.tok --samples 1000000 -w int4:g64 m.llmc -o x.llmc
+	absent x.llmc
+}
+
+@test "llmc-gptq: tokens outside the vocabulary are refused" {
+	require shared models/stories260K
+	bundle stories.llmc calib.tok
+	fails 3 'vocabulary' llmc-gptq --calib calib.tok -w int4:g32 stories.llmc -o x.llmc
+}
+
+@test "llmc-gptq: an input cut short leaves nothing behind" {
+	bundle m.llmc calib.tok
+	head -c 3000000 m.llmc > cut.llmc
+	fails 3 'end.json' llmc-gptq --calib calib.tok --samples 2 -w int4:g64 cut.llmc -o x.llmc ||
+		fails 3 '' llmc-gptq --calib calib.tok --samples 2 -w int4:g64 cut.llmc -o x.llmc
+	absent x.llmc
+	stages 'cat cut.llmc | llmc-gptq --calib calib.tok --samples 2 -w int4:g64 | llmc-pack -f vllm -o OUT' 0 3 3
+	absent OUT
+}
