@@ -40,6 +40,7 @@ int bundle_get_bytes(struct bundle_in *, struct arena *, uint64_t max, void **bu
 /* The pending note (block/NNNN.json) of a block that will not be fetched is dropped silently.  After
  * bundle_next returned 0: */
 const cJSON *bundle_end(const struct bundle_in *);              /* end.json; borrows */
+cJSON *bundle_report(const struct bundle_in *);                 /* a copy of its reports; the caller's; may be NULL */
 uint64_t bundle_digest(const struct bundle_in *);               /* XXH3 over member names and digests; after 0 */
 void bundle_close(struct bundle_in *);
 

@@ -488,6 +488,13 @@ const cJSON *bundle_end(const struct bundle_in *in)
 	return in->state == DONE ? in->end : NULL;
 }
 
+cJSON *bundle_report(const struct bundle_in *in)
+{
+	const cJSON *report = cJSON_GetObjectItemCaseSensitive(bundle_end(in), "report");
+
+	return cJSON_IsObject(report) ? cJSON_Duplicate(report, 1) : NULL;
+}
+
 uint64_t bundle_digest(const struct bundle_in *in)
 {
 	return in->state == DONE ? members_digest(&in->seen) : 0;

@@ -173,25 +173,23 @@ static int one_member(struct host *h, const struct member *m)
 static int finish(struct host *h)
 {
 	const cJSON *end = bundle_end(h->in);
-	const cJSON *was = cJSON_GetObjectItemCaseSensitive(end, "report");
-	cJSON *ledger, *report = cJSON_IsObject(was) ? cJSON_Duplicate(was, 1) : json_obj();
 	struct bundle_out *out = h->out;
+	cJSON *ledger, *report;
 
-	if (h->f->end && h->f->end(h->st, &h->run) < 0) {
-		cJSON_Delete(report);
+	if (h->f->end && h->f->end(h->st, &h->run) < 0)
 		return -1;
-	}
 	ledger = ledger_end(&h->ledger, cJSON_GetObjectItemCaseSensitive(end, "ledger"));
 	h->ledger.dropped = NULL;
-	if (!ledger) {
-		cJSON_Delete(report);
+	if (!ledger)
 		return -1;
-	}
+	report = bundle_report(h->in);
 	if (h->run.report->child) {
+		if (!report)
+			report = json_obj();
 		json_put(report, h->stage, h->run.report);
 		h->run.report = NULL;
 	}
-	bundle_carry(h->out, end);
+	bundle_carry(out, end);
 	h->out = NULL;
 	return bundle_finish(out, ledger, report);
 }
