@@ -91,7 +91,7 @@ lint:
 	+@$(MAKE) --no-print-directory $(JOBS) B=$B-clang O=$B-clang/bin CC=clang CFLAGS=-O0 programs
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt --std=c11 -j2 \
 		--enable=warning,performance,portability -Ilib -I. -D_GNU_SOURCE -DVERSION='""' \
-		'-DcJSON_ArrayForEach(e, a)=for (e = (a)->child; e; e = e->next)' bin lib kernels tests examples
+		--library=tests/cppcheck.cfg bin lib kernels tests examples
 	shellcheck .ci/run $(wildcard pipelines/*.sh tests/*.sh tests/*.bash tests/*.bats tests/*/*.sh)
 	mandoc -T lint -W warning $(MAN)
 
