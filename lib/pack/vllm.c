@@ -123,6 +123,11 @@ static int put_quantized(struct pack *p, const struct block *b, int i, const cha
 	return 0;
 }
 
+static const char *spec_text(const struct qrec *q, char *buf, size_t n)
+{
+	return q->spec.fmt == Q_NONE ? "float" : spec_print(&q->spec, buf, n);
+}
+
 /* Engines fuse these into one matrix: all members of a set are quantized alike, or none. */
 static int check_fused(const struct pack *p, const struct block *b)
 {
@@ -140,7 +145,7 @@ static int check_fused(const struct pack *p, const struct block *b)
 			if (pack_name(p, b, first, true, a, sizeof(a)) < 0 || pack_name(p, b, i, true, c, sizeof(c)) < 0)
 				return -1;
 			return err_set(ST_UNSUP, "cannot pack for vllm: '%s' is %s and '%s' is %s, and the engine fuses them", a,
-			               spec_print(&b->q[first].spec, sa, sizeof(sa)), c, spec_print(&b->q[i].spec, sc, sizeof(sc)));
+			               spec_text(&b->q[first], sa, sizeof(sa)), c, spec_text(&b->q[i], sc, sizeof(sc)));
 		}
 	}
 	return 0;
