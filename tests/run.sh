@@ -30,6 +30,7 @@ report() {
 	read -r status ms <"$base.end"
 	awk -v name="${2#"$PWD"/}" -v status="$status" -v ms="$ms" -v sum="$base.sum" -v err="$base.err" '
 	function show(line) { text = text "    " line "\n" }
+	/^1\.\.0 # ?(SKIP|skip)/ { planned = 1; skip++; why[$0]; next }
 	/^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; planned = 1; next }
 	/^ok / {
 		ran++; bad = 0

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int tap_planned, tap_run, tap_failed;
 
@@ -79,6 +80,29 @@ static inline bool is_near(double got, double want, double tol, const char *what
 	if (!pass)
 		diag("got %.17g, want %.17g within %g", got, want, tol);
 	return pass;
+}
+
+/* Counts as skipped, with the reason. */
+__attribute__((format(printf, 1, 2))) static inline void tap_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("ok %d # SKIP ", ++tap_run);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+}
+
+/* Whether a file or directory outside the project is there; skips a test where it is not. */
+static inline bool have_file(const char *path)
+{
+	bool there = !access(path, R_OK);
+
+	if (!there)
+		tap_skip("needs %s", path);
+	return there;
 }
 
 static inline int done(void)
