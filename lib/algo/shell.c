@@ -1,0 +1,133 @@
+#include "algo/shell.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Where this program lies; "" when that cannot be told. */
+static const char *home(void)
+{
+	static char buf[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", buf, sizeof(buf) - 1);
+	char *slash;
+
+	buf[n < 0 ? 0 : n] = '\0';
+	if ((slash = strrchr(buf, '/')))
+		*slash = '\0';
+	return buf;
+}
+
+static int is_tool(const struct dirent *e)
+{
+	return !strncmp(e->d_name, "llmc-", 5) && !strchr(e->d_name, '.');
+}
+
+/* The tools beside this program, their names cut to what follows "llmc-". */
+static int tools(char ***out)
+{
+	struct dirent **e;
+	int n = scandir(home(), &e, is_tool, alphasort), k = 0;
+	char **v = xcalloc((size_t)(n < 0 ? 0 : n) + 1, sizeof(*v));
+
+	for (int i = 0; i < n; i++) {
+		char *path = xasprintf("%s/%s", home(), e[i]->d_name);
+
+		if (!access(path, X_OK))
+			v[k++] = xstrdup(e[i]->d_name + 5);
+		free(path);
+		free(e[i]);
+	}
+	if (n >= 0)
+		free(e);
+	*out = v;
+	return k;
+}
+
+/* Letters to change, of the first 31: Levenshtein's distance. */
+static int distance(const char *a, const char *b)
+{
+	int row[32], n = (int)strnlen(b, 31);
+
+	for (int j = 0; j <= n; j++)
+		row[j] = j;
+	for (int i = 0; i < 31 && a[i]; i++) {
+		int diagonal = row[0];
+
+		row[0] = i + 1;
+		for (int j = 0; j < n; j++) {
+			int best = diagonal + (a[i] != b[j]);
+
+			diagonal = row[j + 1];
+			best = best < row[j] + 1 ? best : row[j] + 1;
+			row[j + 1] = best < diagonal + 1 ? best : diagonal + 1;
+		}
+	}
+	return row[n];
+}
+
+NORETURN static void unknown(const char *name)
+{
+	char **v;
+	int n = tools(&v), best = 0;
+
+	if (!n)
+		die(ST_USAGE, "no tool '%s'", name);
+	for (int i = 1; i < n; i++)
+		if (distance(name, v[i]) < distance(name, v[best]))
+			best = i;
+	die(ST_USAGE, "no tool '%s'; the nearest is '%s'", name, v[best]);
+}
+
+void shell_run(char **argv)
+{
+	char *name = xasprintf("llmc-%s", argv[0]), *path = xasprintf("%s/%s", home(), name), *word = argv[0];
+
+	if (strchr(word, '/'))
+		unknown(word);
+	argv[0] = name;
+	execv(path, argv);
+	if (errno == ENOENT)
+		execvp(name, argv);
+	if (errno == ENOENT)
+		unknown(word);
+	die(ST_FAIL, "cannot run '%s': %s", name, strerror(errno));
+}
+
+void shell_help(const char *tool)
+{
+	static const char sections[] = "157";
+	char *page = tool ? xasprintf("llmc-%s", tool) : xstrdup("llmc");
+
+	if (tool && strchr(tool, '/'))
+		unknown(tool);
+	/* not installed: the pages of the source tree */
+	for (const char *s = sections; *s; s++) {
+		char *path = xasprintf("%s/../man/%s.%c", home(), page, *s);
+
+		if (!access(path, R_OK))
+			execlp("man", "man", "-l", path, (char *)NULL);
+		free(path);
+	}
+	execlp("man", "man", page, (char *)NULL);
+	die(ST_FAIL, "cannot run 'man': %s", strerror(errno));
+}
+
+void shell_list(void)
+{
+	char **v;
+	int n = tools(&v);
+
+	printf("usage: llmc TOOL [options] [operands]\n       llmc help [TOOL]\n\ntools:\n");
+	for (int i = 0; i < n; i++) {
+		printf("  %s\n", v[i]);
+		free(v[i]);
+	}
+	free(v);
+}
