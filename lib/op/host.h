@@ -1,0 +1,61 @@
+/* Inside lib/op: the device behind "ref" and "cpu", both the host, and the operators they share.
+ *
+ * Every operator cuts its work into items that depend on the shapes alone and hands them to the pool; a sum is
+ * never split over items.  So results do not depend on the number of threads.  An operator is called by one
+ * thread at a time (the pool does not nest), hence one scratch area per device is enough. */
+#ifndef HOST_H
+#define HOST_H
+
+#include "kernels/kern.h"
+#include "op/op.h"
+
+struct host {
+	struct dev dev;                 /* first: a struct dev * is a struct host * */
+	struct kern k;
+	unsigned feat;                  /* CPU_* */
+	int dtype;                      /* as asked for: 0 auto, 1, 2 */
+	bool fast_bf16;                 /* products of bf16 run in hardware, faster than f32 */
+	void *buf;                      /* scratch; owned */
+	size_t cap;
+	char text[256];                 /* dev_describe */
+};
+
+static inline struct host *host(struct dev *d)
+{
+	return (struct host *)d;
+}
+
+/* At least n elements of `size` bytes each, 64-byte aligned, not cleared; good until the next call.  Dies when
+ * there is no such memory. */
+void *host_scratch(struct host *, int64_t n, size_t size);
+
+/* Items of about this many elements for operators that touch each element once or twice. */
+enum { GRAIN = 1 << 15 };
+
+int64_t div_up(int64_t a, int64_t b);
+int64_t least(int64_t a, int64_t b);
+
+/* elem.c, loss.c: shared by ref and cpu; the kernels differ */
+int op_copy(struct dev *, struct tensor *, const struct tensor *);
+int op_embed(struct dev *, struct tensor *, const struct tensor *, const int32_t *);
+int op_norm(struct dev *, struct tensor *, const struct tensor *, enum norm, const float *, const float *, float);
+int op_rope(struct dev *, float *, int64_t, int64_t, int, int, int, int, const float *, const float *, int);
+int op_glu(struct dev *, struct tensor *, const struct tensor *, const struct tensor *, enum act);
+int op_axpy(struct dev *, struct tensor *, const struct tensor *, float);
+int op_nll(struct dev *, double *, int32_t *, const struct tensor *, const int32_t *);
+int op_kl(struct dev *, double *, const struct tensor *, const struct tensor *);
+int op_gptq_panel(struct dev *, int64_t, int, float *, int64_t, const float *, int64_t, const float *, const float *,
+                  int64_t, const int32_t *, int, uint8_t *, int64_t, float *);
+
+/* mm.c */
+bool cpu_fast_bf16(unsigned feat);
+int cpu_linear(struct dev *, struct tensor *, const struct tensor *, const struct tensor *, const struct tensor *);
+int cpu_gemm(struct dev *, int, int, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t,
+             float, float *, int64_t);
+int cpu_gram(struct dev *, struct tensor *, const struct tensor *);
+/* attn.c */
+int cpu_attn(struct dev *, float *, const struct attn_args *);
+/* chol.c */
+int cpu_chol_inv(struct dev *, struct tensor *, const struct tensor *);
+
+#endif
