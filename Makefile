@@ -80,10 +80,11 @@ fuzz:
 	@sh pipelines/deps.sh $(DEBS) $(DEBS_FUZZ)
 	+@$(MAKE) --no-print-directory $(JOBS) B=$B-fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzz-run
 fuzz-run: $(FUZZ:=.libfuzzer)
-	@for f in $(notdir $(FUZZ)); do echo "$$f, $(FUZZ_SECONDS) seconds"; mkdir -p $B/corpus/$$f; \
+	@for f in $(notdir $(FUZZ)); do l=$B/corpus/$$f; mkdir -p $$l; \
 		$B/tests/fuzz/$$f.libfuzzer -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -malloc_limit_mb=512 \
-			-artifact_prefix=$B/corpus/$$f- -print_final_stats=1 -verbosity=0 \
-			$B/corpus/$$f tests/fuzz/corpus/$$f || exit; done
+			-artifact_prefix=$$l- -print_final_stats=1 -verbosity=0 $$l tests/fuzz/corpus/$$f >$$l.log 2>&1 || \
+			{ cat $$l.log; exit 1; }; \
+		sed -n "s/^stat::number_of_executed_units: */$$f: nothing found, runs: /p" $$l.log; done
 
 # A second compiler's warnings, two checkers of C and shell, one of manuals.  The house's own rules are tests.
 lint:
