@@ -1,5 +1,6 @@
 /* Which kernel the processor gets.  A level requires those before it, so a table is filled by walking up. */
 #include "kernels/kern.h"
+#include "kernels/cpu/level.h"
 
 #include <string.h>
 
@@ -77,8 +78,36 @@ unsigned cpu_features(const char *mask)
 	return f;
 }
 
+/* One line per file. */
+static const struct {
+	unsigned needs;
+	void (*install)(struct kern *);
+} level[] = {
+#if defined(__x86_64__)
+	{ CPU_AVX2, conv_avx2 },
+	{ CPU_AVX2, glu_avx2 },
+	{ CPU_AVX2, norm_avx2 },
+	{ CPU_AVX2, axpy_avx2 },
+	{ CPU_AVX2, rope_avx2 },
+	{ CPU_AVX2, softmax_avx2 },
+	{ CPU_AVX2, loss_avx2 },
+	{ CPU_AVX2, gptq_avx2 },
+	{ CPU_AVX512, conv_avx512 },
+	{ CPU_AVX512, glu_avx512 },
+	{ CPU_AVX512, norm_avx512 },
+	{ CPU_AVX512, axpy_avx512 },
+	{ CPU_AVX512, rope_avx512 },
+	{ CPU_AVX512, softmax_avx512 },
+	{ CPU_AVX512, loss_avx512 },
+	{ CPU_AVX512, gptq_avx512 },
+#endif
+	{ 0, NULL },
+};
+
 void kern_cpu(struct kern *k, unsigned features)
 {
 	kern_ref(k);
-	(void)features;
+	for (int i = 0; level[i].install; i++)
+		if (features & level[i].needs)
+			level[i].install(k);
 }

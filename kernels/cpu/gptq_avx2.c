@@ -1,0 +1,8 @@
+/* The panel of GPTQ, AVX2, FMA. */
+#include "kernels/cpu/gptq.h"
+#include "kernels/cpu/level.h"
+
+void gptq_avx2(struct kern *k)
+{
+	install(k);
+}
