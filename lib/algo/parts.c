@@ -31,27 +31,28 @@ static bool range(const char **s, long *a, long *b)
 
 int parts_parse(const char *list, int n_layer, bool *keep)
 {
-	const char *s = list;
-	long a, b;
+	for (const char *s = list;; s++) {
+		long a, b;
 
-	for (;; s++) {
 		if (!strncmp(s, "embed", 5)) {
 			keep[0] = true;
 			s += 5;
 		} else if (!strncmp(s, "head", 4)) {
 			keep[n_layer + 1] = true;
 			s += 4;
-		} else if (range(&s, &a, &b)) {
-			if (a > b || b >= n_layer)
-				return err_set(ST_USAGE, "'%s': no layers %ld-%ld, the model has 0-%d", list, a, b, n_layer - 1);
+		} else if (!range(&s, &a, &b))
+			break;
+		else if (a > b || b >= n_layer)
+			return err_set(ST_USAGE, "'%s': no layers %ld-%ld, the model has 0-%d", list, a, b, n_layer - 1);
+		else
 			for (; a <= b; a++)
 				keep[a + 1] = true;
-		}
 		if (!*s)
 			return 0;
-		if (*s != ',' || !s[1])
-			return err_set(ST_USAGE, "'%s' is no list of blocks such as 'embed,0-3,7,head'", list);
+		if (*s != ',')
+			break;
 	}
+	return err_set(ST_USAGE, "'%s' is no list of blocks such as 'embed,0-3,7,head'", list);
 }
 
 void parts_manifest(cJSON *manifest, int n_layer, const bool *keep)
