@@ -28,10 +28,10 @@ static void problem_make(struct problem *p, int n, int T, uint64_t seed, int dea
 	for (int i = 0; i < OUT * n; i++)
 		p->w[i] = (float)rng_normal(&r);
 	for (int t = 0; t < T; t++) {
-		double common = rng_normal(&r);
+		double shared = rng_normal(&r);
 
 		for (int j = 0; j < n; j++)
-			p->x[t * n + j] = j == dead ? 0 : (float)((rng_normal(&r) + common) * (1 + j % 5));
+			p->x[t * n + j] = j == dead ? 0 : (float)((rng_normal(&r) + shared) * (1 + j % 5));
 	}
 	for (int t = 0; t < T; t++)
 		for (int i = 0; i < n; i++)
