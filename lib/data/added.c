@@ -6,80 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the trie: first child and next sibling; the root has a table --- */
-
-struct trie_node {
-	int32_t child, next;            /* -1: none */
-	int32_t value;                  /* -1: no entry ends here */
-	uint8_t byte;
-};
-
-void trie_init(struct trie *t)
-{
-	memset(t, 0, sizeof(*t));
-	for (int i = 0; i < 256; i++)
-		t->root[i] = -1;
-}
-
-static int32_t child_of(const struct trie *t, int32_t node, uint8_t c)
-{
-	int32_t k;
-
-	if (node < 0)
-		return t->root[c];
-	for (k = t->v[node].child; k >= 0 && t->v[k].byte != c; k = t->v[k].next)
-		;
-	return k;
-}
-
-void trie_put(struct trie *t, const char *s, size_t n, int32_t value)
-{
-	int32_t at = -1;
-
-	for (size_t i = 0; i < n; i++) {
-		uint8_t c = (uint8_t)s[i];
-		int32_t k = child_of(t, at, c);
-
-		if (k < 0) {
-			t->v = xgrow(t->v, t->n + 1, &t->cap, sizeof(*t->v));
-			k = (int32_t)t->n++;
-			t->v[k] = (struct trie_node){ -1, -1, -1, c };
-			if (at < 0)
-				t->root[c] = k;
-			else {
-				t->v[k].next = t->v[at].child;
-				t->v[at].child = k;
-			}
-		}
-		at = k;
-	}
-	if (at >= 0 && t->v[at].value < 0)
-		t->v[at].value = value;
-}
-
-size_t trie_longest(const struct trie *t, const char *s, size_t n, int32_t *value)
-{
-	int32_t at = -1;
-	size_t hit = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		at = child_of(t, at, (uint8_t)s[i]);
-		if (at < 0)
-			break;
-		if (t->v[at].value >= 0) {
-			hit = i + 1;
-			*value = t->v[at].value;
-		}
-	}
-	return hit;
-}
-
-void trie_free(struct trie *t)
-{
-	free(t->v);
-	trie_init(t);
-}
-
 /* --- the tokens --- */
 
 int added_flags(struct added_tok *a, const struct jnode *v)
@@ -130,19 +56,24 @@ static int fill(struct added *d, const struct normalizer *z, struct onig_room *r
 	int rc = 0;
 
 	for (size_t i = 0; i < d->n && rc == 0; i++) {
-		const struct added_tok *a = &d->v[i];
+		struct added_tok *a = &d->v[i];
 		const char *s;
 		size_t n;
 
 		if (a->special != special)
 			continue;
+		a->text = a->s;
+		a->ntext = a->len;
 		if (!a->normalized)
-			trie_put(&d->raw, a->s, a->len, (int32_t)i);
+			rc = trie_put(&d->raw, a->s, a->len, (int32_t)i);
 		else if ((rc = normalize(z, room, tmp, a->s, a->len, &s, &n)) == 0) {
 			if (n > 32 * a->len + 256)
 				rc = err_set(ST_BAD, "added token '%.*s' grows to %zu bytes", clip(a->len), a->s, n);
-			else
-				trie_put(&d->norm, s, n, (int32_t)i);
+			else {
+				rc = trie_put(&d->norm, s, n, (int32_t)i);
+				a->text = memcpy(arena_alloc(&d->mem, n), s, n);
+				a->ntext = n;
+			}
 		}
 	}
 	bytes_free(&tmp[0]);
@@ -157,7 +88,7 @@ int added_done(struct added *d, const struct normalizer *z, struct onig_room *ro
 	d->nid = (size_t)(d->max_id + 1);
 	for (size_t i = 0; i < d->n; i++) {
 		if (d->v[i].single_word && !d->word) {
-			const char *w = "[\\w\\x{200c}\\x{200d}]";
+			const char *w = "[\\p{Nd}\\p{M}\\p{Pc}\\p{Alphabetic}\\x{200c}\\x{200d}]";
 
 			d->word = onig_compile(w, strlen(w));
 			if (!d->word)
@@ -189,6 +120,7 @@ void added_free(struct added *d)
 	trie_free(&d->raw);
 	trie_free(&d->norm);
 	onig_free(d->word);
+	arena_free(&d->mem);
 	memset(d, 0, sizeof(*d));
 }
 
@@ -239,7 +171,7 @@ int added_split(const struct added *d, const struct trie *t, struct onig_room *r
 		size_t b = at, e, k;
 		int32_t i = -1;
 
-		if (t->root[(uint8_t)s[at]] < 0 || !(k = trie_longest(t, s + at, n - at, &i))) {
+		if (!t->root[(uint8_t)s[at]] || !(k = trie_longest(t, s + at, n - at, &i))) {
 			at++;
 			continue;
 		}

@@ -2,21 +2,19 @@
 #ifndef ADDED_H
 #define ADDED_H
 
+#include "base/mem.h"
 #include "data/jtree.h"
 #include "data/normalize.h"
+#include "data/trie.h"
 #include "data/vocab.h"
 
 struct added_tok {
 	const char *s;                  /* borrowed */
 	size_t len;
+	const char *text;               /* what it decodes to: when `normalized`, s after the normaliser */
+	size_t ntext;
 	int32_t id;
 	bool single_word, lstrip, rstrip, normalized, special;
-};
-
-struct trie {                           /* of byte strings; see added.c */
-	struct trie_node *v;
-	size_t n, cap;
-	int32_t root[256];
 };
 
 struct added {
@@ -28,6 +26,7 @@ struct added {
 	size_t nid;
 	struct trie raw, norm;          /* matched on the text, on normalised text */
 	struct onig *word;              /* \w, when a token asks for it */
+	struct arena mem;
 };
 
 void added_init(struct added *);
@@ -44,11 +43,5 @@ const struct added_tok *added_find(const struct added *, int32_t id);           
 int added_split(const struct added *, const struct trie *, struct onig_room *, const char *s, size_t n,
                 int (*part)(void *arg, const char *s, size_t n, int32_t id), void *arg);
 void added_free(struct added *);
-
-void trie_init(struct trie *);
-void trie_put(struct trie *, const char *s, size_t n, int32_t value);           /* the first of equals stays */
-/* Bytes of the longest entry that s starts with, its value in *value; 0: none. */
-size_t trie_longest(const struct trie *, const char *s, size_t n, int32_t *value);
-void trie_free(struct trie *);
 
 #endif

@@ -146,7 +146,7 @@ static struct span nth(const struct spells *l, size_t i)
 {
 	size_t b = i ? l->end[i - 1] : 0;
 
-	return (struct span){ l->text.p + b, l->end[i] - b };
+	return (struct span){ l->text.p ? l->text.p + b : "", l->end[i] - b };
 }
 
 /* All of them become one: bytes where a spelling is made of stand-ins, else the spelling itself. */

@@ -6,14 +6,17 @@
 #include "data/utf8.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* White_Space as Oniguruma has it.  PCRE2's \s holds U+180E besides.  The list ends in a range, so that a
  * hyphen that follows stays a hyphen. */
 #define SPACE "\\t-\\r \\x{85}\\x{a0}\\x{1680}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{2000}-\\x{200a}"
-/* Its \w; PCRE2's is letters, numbers and the underscore. */
+/* Its [:word:]; PCRE2's is letters, numbers and the underscore.  Outside a class \w has the six fractions and superscripts of
+ * Latin-1 besides, which come from a table of bytes. */
 #define WORD "\\p{Nd}\\p{M}\\p{Pc}\\p{Alphabetic}"
+#define WORD6 "\\x{b2}\\x{b3}\\x{b9}" WORD "\\x{bc}-\\x{be}"
 #define HEX "A-Fa-f0-9"
 
 enum { MAX_PATTERN = 1 << 16 };
@@ -26,10 +29,15 @@ struct onig_room {
 	pcre2_match_data *md;
 };
 
+enum { MAX_DEPTH = 200 };
+
 struct trans {
 	const char *s;
 	size_t n, at;
 	struct bytes out;
+	size_t atom;                    /* where in out the thing begins that a quantifier would repeat */
+	size_t open[MAX_DEPTH];         /* where the open groups begin */
+	int depth;
 };
 
 static int unsup(struct trans *t, const char *what)
@@ -66,6 +74,49 @@ static int unicode(struct trans *t)
 	return 0;
 }
 
+static bool compiles(const char *re)
+{
+	int code;
+	PCRE2_SIZE where;
+	pcre2_code *c = pcre2_compile((PCRE2_SPTR)re, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &where, NULL);
+
+	pcre2_code_free(c);
+	return c != NULL;
+}
+
+/* \p{Han}: a script's name means the script here, and its extensions too in PCRE2, which has sc: for the
+ * script alone.  Some long names are short there. */
+static int property(struct trans *t)
+{
+	static const char *const name[][2] = {
+		{ "Letter", "L" }, { "Mark", "M" }, { "Number", "N" }, { "Punctuation", "P" }, { "Symbol", "S" },
+		{ "Separator", "Z" }, { "Other", "C" }, { "Alpha", "Alphabetic" }, { "Digit", "Nd" },
+		{ "Upper", "Uppercase" }, { "Lower", "Lowercase" }, { "Space", "White_Space" }, { "Punct", "P" },
+	};
+	const char *b = t->s + t->at + 3, *e = memchr(b, '}', t->n - t->at - 3);
+	char word[64], test[80];
+	bool not = e && *b == '^';
+	size_t n;
+
+	b += not;
+	n = e ? (size_t)(e - b) : 0;
+	if (!n || n >= sizeof(word))
+		return unsup(t, "this property");
+	memcpy(word, b, n);
+	word[n] = '\0';
+	for (size_t i = 0; i < sizeof(name) / sizeof(*name); i++)
+		if (!strcmp(word, name[i][0]))
+			snprintf(word, sizeof(word), "%s", name[i][1]);
+	snprintf(test, sizeof(test), "\\p{sc:%s}", word);
+	put(t, (at(t, 1) == 'P') != not ? "\\P{" : "\\p{");
+	if (strlen(word) > 2 && compiles(test))
+		put(t, "sc:");
+	put(t, word);
+	put(t, "}");
+	t->at = (size_t)(e + 1 - t->s);
+	return 0;
+}
+
 /* A backslash and what follows, in a class or outside. */
 static int escape(struct trans *t, bool class)
 {
@@ -83,7 +134,7 @@ static int escape(struct trans *t, bool class)
 		put(t, class ? "\\S\\x{180e}" : "[^" SPACE "]");
 		break;
 	case 'w':
-		put(t, class ? WORD : "[" WORD "]");
+		put(t, class ? WORD : "[" WORD6 "]");
 		break;
 	case 'h':
 		put(t, class ? HEX : "[" HEX "]");
@@ -92,7 +143,7 @@ static int escape(struct trans *t, bool class)
 	case 'H':
 		if (class)
 			return unsup(t, "\\W or \\H in a class");
-		put(t, c == 'W' ? "[^" WORD "]" : "[^" HEX "]");
+		put(t, c == 'W' ? "[^" WORD6 "]" : "[^" HEX "]");
 		break;
 	case 'v':
 		put(t, "\\x0b");
@@ -101,7 +152,11 @@ static int escape(struct trans *t, bool class)
 		return unicode(t);
 	case 'Q': case 'E': case 'C': case 'V': case 'K': case 'g': case 'o': case 'y': case 'Y': case 'O':
 		return unsup(t, "this escape");
-	case 'p': case 'P': case 'x':   /* \p{L} \x{85}: the braces are theirs */
+	case 'p': case 'P':
+		if (at(t, 2) == '{')
+			return property(t);
+		return unsup(t, "\\p without braces");
+	case 'x':                       /* \x{85}: the braces are its own */
 		e = at(t, 2) == '{' ? memchr(t->s + t->at, '}', t->n - t->at) : NULL;
 		if (e) {
 			bytes_put(&t->out, t->s + t->at, (size_t)(e + 1 - (t->s + t->at)));
@@ -119,6 +174,28 @@ static int escape(struct trans *t, bool class)
 	return 0;
 }
 
+/* [:alpha:] inside a class. */
+static int posix(struct trans *t)
+{
+	static const char *const name[][2] = {
+		{ "[:alpha:]", "\\p{Alphabetic}" }, { "[:alnum:]", "\\p{Alphabetic}\\p{Nd}" }, { "[:digit:]", "\\p{Nd}" },
+		{ "[:space:]", SPACE }, { "[:upper:]", "\\p{Uppercase}" }, { "[:lower:]", "\\p{Lowercase}" },
+		{ "[:punct:]", "\\p{P}\\p{S}" }, { "[:cntrl:]", "\\p{Cc}" }, { "[:word:]", WORD }, { "[:xdigit:]", HEX },
+		{ "[:blank:]", "\\t\\p{Zs}" },
+	};
+
+	for (size_t i = 0; i < sizeof(name) / sizeof(*name); i++) {
+		size_t k = strlen(name[i][0]);
+
+		if (t->n - t->at >= k && !memcmp(t->s + t->at, name[i][0], k)) {
+			put(t, name[i][1]);
+			t->at += k;
+			return 0;
+		}
+	}
+	return unsup(t, "this POSIX class");
+}
+
 /* A class.  One inside another is a union there and a syntax error here: its members are copied into the
  * outer one. */
 static int class(struct trans *t)
@@ -131,13 +208,9 @@ static int class(struct trans *t)
 
 		if (t->at >= t->n)
 			return unsup(t, "an unfinished class");
-		if (c == '[' && at(t, 1) == ':') {
-			const char *e = memmem(t->s + t->at, t->n - t->at, ":]", 2);
-
-			if (!e)
-				return unsup(t, "an unfinished class");
-			bytes_put(&t->out, t->s + t->at, (size_t)(e + 2 - (t->s + t->at)));
-			t->at = (size_t)(e + 2 - t->s);
+		if (c == '[' && at(t, 1) == ':' && depth) {
+			if (posix(t) < 0)
+				return -1;
 			first = false;
 		} else if (c == '[') {
 			if (depth++ == 0)
@@ -174,8 +247,11 @@ static int class(struct trans *t)
  * here, neither wanted. */
 static int group(struct trans *t)
 {
-	if (at(t, 1) == '*' || (at(t, 1) == '?' && (at(t, 2) == '~' || at(t, 2) == '{')))
+	if (at(t, 1) == '*' || (at(t, 1) == '?' && (at(t, 2) == '~' || at(t, 2) == '{' || at(t, 2) == '(')))
 		return unsup(t, "this kind of group");
+	if (t->depth == MAX_DEPTH)
+		return unsup(t, "nesting so deep");
+	t->open[t->depth++] = t->out.n;
 	put(t, "(");
 	t->at++;
 	if (at(t, 0) != '?')
@@ -189,19 +265,31 @@ static int group(struct trans *t)
 	return 0;
 }
 
-/* "{": an interval {n}, {n,}, {n,m} or {,m}.  A plus after it repeats it, where PCRE2 would take it as
- * "possessive". */
+/* The last atom and what follows it, as a group: for a quantifier on a quantifier. */
+static void wrap(struct trans *t)
+{
+	bytes_put(&t->out, "(?:)", 4);
+	memmove(t->out.p + t->atom + 3, t->out.p + t->atom, t->out.n - 4 - t->atom);
+	memcpy(t->out.p + t->atom, "(?:", 3);
+	t->out.p[t->out.n - 1] = ')';
+}
+
+/* "{": an interval {n}, {n,}, {n,m} or {,m}.  A plus after it repeats it, where PCRE2 would take the two as
+ * "possessive"; a question mark after {n} makes it optional, there it is "lazy". */
 static void interval(struct trans *t)
 {
 	size_t k = 1, digits = 0, first;
+	bool exact;
 
 	while (at(t, k) >= '0' && at(t, k) <= '9')
 		k++, digits++;
 	first = digits;
+	exact = at(t, k) == '}';
 	if (at(t, k) == ',')
 		for (k++; at(t, k) >= '0' && at(t, k) <= '9'; k++)
 			digits++;
 	if (at(t, k) != '}' || !digits) {
+		t->atom = t->out.n;
 		put(t, "\\{");
 		t->at++;
 		return;
@@ -209,10 +297,38 @@ static void interval(struct trans *t)
 	put(t, first ? "{" : "{0");
 	bytes_put(&t->out, t->s + t->at + 1, k);
 	t->at += k + 1;
-	if (at(t, 0) == '+') {
-		put(t, "{1,}");
-		t->at++;
+	if (at(t, 0) == '+' || at(t, 0) == '*' || at(t, 0) == '{' || (exact && at(t, 0) == '?'))
+		wrap(t);
+}
+
+/* One step of the translation. */
+static int step(struct trans *t)
+{
+	char c = t->s[t->at];
+
+	switch (c) {
+	case '{':
+		interval(t);
+		return 0;
+	case '(':
+		return group(t);
+	case ')':
+		if (!t->depth)
+			return unsup(t, "a parenthesis too many");
+		t->atom = t->open[--t->depth];
+		break;
+	case '*': case '+': case '?':
+		break;
+	default:
+		if ((c & 0xc0) != 0x80)         /* not inside a character */
+			t->atom = t->out.n;
 	}
+	if (c == '\\')
+		return escape(t, false);
+	if (c == '[')
+		return class(t);
+	bytes_put(&t->out, t->s + t->at++, 1);
+	return 0;
 }
 
 char *onig_translate(const char *pattern, size_t len, size_t *out_len)
@@ -225,22 +341,7 @@ char *onig_translate(const char *pattern, size_t len, size_t *out_len)
 		return NULL;
 	}
 	while (t.at < t.n && rc == 0)
-		switch (t.s[t.at]) {
-		case '\\':
-			rc = escape(&t, false);
-			break;
-		case '[':
-			rc = class(&t);
-			break;
-		case '(':
-			rc = group(&t);
-			break;
-		case '{':
-			interval(&t);
-			break;
-		default:
-			bytes_put(&t.out, t.s + t.at++, 1);
-		}
+		rc = step(&t);
 	if (rc < 0) {
 		bytes_free(&t.out);
 		return NULL;
@@ -271,7 +372,7 @@ struct onig *onig_compile(const char *pattern, size_t len)
 	                   &code, &where, cc);
 	if (!re) {
 		pcre2_get_error_message(code, why, sizeof(why));
-		err_set(ST_BAD, "regular expression '%.*s': %s", clip(len), pattern,
+		err_set(ST_UNSUP, "regular expression '%.*s': %s", clip(len), pattern,
 		        (const char *)why);
 		goto out;
 	}
@@ -315,7 +416,7 @@ int onig_next(const struct onig *o, struct onig_room *r, struct onig_walk *w)
 {
 	const PCRE2_SIZE *ov = pcre2_get_ovector_pointer(r->md);
 
-	while (w->at <= w->n) {
+	while (w->n && w->at <= w->n) {
 		PCRE2_SPTR s = (PCRE2_SPTR)w->s;
 		int rc = PCRE2_ERROR_JIT_STACKLIMIT, len;
 

@@ -420,11 +420,12 @@ static int run_bytes(const struct pre_run *r, size_t k, const char *s, size_t n,
 /* The piece s[0..n), n > 0, enters step k. */
 static int piece(const struct pre_run *r, size_t k, const char *s, size_t n, bool at_start)
 {
-	const struct pre_step *st = &r->p->v[k];
 	struct cut c = { .r = r, .k = k, .s = s, .at_start = at_start };
+	const struct pre_step *st;
 
 	if (k == r->p->n)
 		return r->word(r->arg, s, n);
+	st = &r->p->v[k];
 	c.how = st->how;
 	switch (st->kind) {
 	case P_PATTERN:

@@ -116,7 +116,7 @@ static int cached(const struct tok *t, struct scratch *s, const char *w, size_t 
 	}
 	if (spm_bpe(m, &t->vocab, room_of(s), w, n, out) < 0)
 		return -1;
-	word_keep(&s->cache, hash, w, n, out->v + before, out->n - before);
+	word_keep(&s->cache, hash, w, n, out, before);
 	return 0;
 }
 
@@ -141,6 +141,8 @@ static int segment(void *arg, const char *text, size_t len, int32_t id)
 	bytes_need(b, 1);
 	if (normal(m, text, len, b) < 0)
 		return -1;
+	if (m->model == SPM_UNIGRAM)
+		return spm_unigram(m, &r->s->unigram, b->p, b->n, r->out);
 	w = b->p;
 	for (size_t n = b->n, k; n; n -= k, w += k) {
 		k = cutset_next(&m->cut, w, n);
@@ -219,7 +221,7 @@ static int spm_decode(const struct tok *t, struct scratch *s, const int32_t *ids
 		if (p)
 			put_piece(m, p, first, &seen, out);
 		else if (a && !(a->special && skip_special))
-			bytes_put(out, a->s, a->len);
+			bytes_put(out, a->text, a->ntext);
 	}
 	put_run(out, &run);
 	bytes_free(&run);
@@ -262,7 +264,9 @@ static int load(struct tok *t, struct spm *m, size_t len, struct tokconf *conf)
 
 	if (spm_parse(m, t->text[0], len) < 0)
 		return -1;
-	if (m->model != SPM_BPE)
+	if (m->model == SPM_UNIGRAM && spm_unigram_init(m) < 0)
+		return -1;
+	if (m->model != SPM_BPE && m->model != SPM_UNIGRAM)
 		return err_set(ST_UNSUP, "a SentencePiece model of type %s is not supported", kind[m->model]);
 	vocab_init(&t->vocab, m->n);
 	for (size_t i = 0; i < m->n; i++)

@@ -31,6 +31,7 @@ struct spm {
 	struct trie user;               /* USER_DEFINED pieces */
 	int32_t byte_id[256];           /* BYTE pieces */
 	struct cutset cut;              /* pairs of characters in pieces */
+	struct unigram unigram;         /* when that is the model */
 	bool unused;                    /* there are UNUSED pieces */
 };
 
@@ -48,6 +49,8 @@ struct spm_room {
 void spm_room_free(struct spm_room *);
 /* The ids of normalised text; unknown characters become bytes or unk.  -1: error set. */
 int spm_bpe(const struct spm *, const struct vocab *, struct spm_room *, const char *s, size_t n, struct ids *out);
+int spm_unigram_init(struct spm *);                     /* after spm_parse; -1: error set */
+int spm_unigram(const struct spm *, struct unigram_room *, const char *s, size_t n, struct ids *out);
 void spm_put_unknown(const struct spm *, const char *s, size_t n, bool *prev, struct ids *out);
 
 #endif

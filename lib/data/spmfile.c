@@ -184,8 +184,8 @@ static int check(struct spm *m)
 				return err_set(ST_BAD, "piece %zu is no byte", i);
 			m->byte_id[hex(p->s[3]) << 4 | hex(p->s[4])] = (int32_t)i;
 		}
-		if (p->type == SPM_USER)
-			trie_put(&m->user, p->s, p->len, (int32_t)i);
+		if (p->type == SPM_USER && trie_put(&m->user, p->s, p->len, (int32_t)i) < 0)
+			return -1;
 		if (p->type == SPM_UNUSED)
 			m->unused = true;
 		if (p->type == SPM_UNKNOWN)
@@ -209,6 +209,7 @@ int spm_parse(struct spm *m, const void *buf, size_t len)
 
 	memset(m, 0, sizeof(*m));
 	trie_init(&m->user);
+	trie_init(&m->unigram.trie);
 	m->model = SPM_UNIGRAM;
 	m->unk = 0;
 	m->bos = 1;
@@ -243,5 +244,6 @@ void spm_free(struct spm *m)
 	charsmap_free(&m->map);
 	trie_free(&m->user);
 	cutset_free(&m->cut);
+	unigram_free(&m->unigram);
 	memset(m, 0, sizeof(*m));
 }

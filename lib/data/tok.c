@@ -134,6 +134,7 @@ static void scratch_free(const struct engine *eng, struct scratch *s)
 	onig_room_free(s->onig);
 	pre_room_free(&s->pre);
 	bpe_room_free(&s->bpe);
+	free(s->unigram.best);
 	wordcache_free(&s->cache);
 	bytes_free(&s->clean);
 	bytes_free(&s->norm[0]);

@@ -7,6 +7,7 @@
 #include "data/bpe.h"
 #include "data/pretok.h"
 #include "data/tok.h"
+#include "data/unigram.h"
 #include "data/utf8.h"
 #include "data/wordcache.h"
 
@@ -16,6 +17,7 @@ struct scratch {
 	struct onig_room *onig;
 	struct pre_room pre;
 	struct bpe_room bpe;
+	struct unigram_room unigram;
 	struct wordcache cache;
 	struct bytes clean;             /* the text made well-formed */
 	struct bytes norm[2];

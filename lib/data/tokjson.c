@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "data/detok.h"
 #include "data/postproc.h"
+#include "data/wordpiece.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +15,16 @@ struct hf {
 	struct pretok pre;
 	struct decoder dec;
 	const struct hf_model *model;
-	struct bpe bpe;
+	struct bpe bpe;                 /* one of these three is filled */
+	struct unigram unigram;
+	struct wordpiece wordpiece;
 };
 
 /* A model turns one word into ids. */
 struct hf_model {
 	const char *type;
 	int (*load)(struct hf *, struct tok *, const struct jnode *model);
-	int (*word)(const struct hf *, struct scratch *, const char *w, size_t n, struct ids *out);
+	int (*word)(const struct hf *, const struct tok *, struct scratch *, const char *w, size_t n, struct ids *out);
 };
 
 /* --- models --- */
@@ -53,13 +56,46 @@ static int load_bpe(struct hf *h, struct tok *t, const struct jnode *model)
 	return 0;
 }
 
-static int word_bpe(const struct hf *h, struct scratch *s, const char *w, size_t n, struct ids *out)
+static int word_bpe(const struct hf *h, const struct tok *t, struct scratch *s, const char *w, size_t n,
+                    struct ids *out)
 {
+	(void)t;
 	return bpe_word(&h->bpe, &s->bpe, w, n, out);
+}
+
+static int load_unigram(struct hf *h, struct tok *t, const struct jnode *model)
+{
+	return unigram_load(&h->unigram, model, &t->vocab);
+}
+
+static int word_unigram(const struct hf *h, const struct tok *t, struct scratch *s, const char *w, size_t n,
+                        struct ids *out)
+{
+	return unigram_word(&h->unigram, &t->vocab, &s->unigram, w, n, out);
+}
+
+static int load_wordpiece(struct hf *h, struct tok *t, const struct jnode *model)
+{
+	return load_vocab(t, model) < 0 ? -1 : wordpiece_load(&h->wordpiece, model, &t->vocab, false);
+}
+
+static int load_wordlevel(struct hf *h, struct tok *t, const struct jnode *model)
+{
+	return load_vocab(t, model) < 0 ? -1 : wordpiece_load(&h->wordpiece, model, &t->vocab, true);
+}
+
+static int word_wordpiece(const struct hf *h, const struct tok *t, struct scratch *s, const char *w, size_t n,
+                          struct ids *out)
+{
+	(void)s;
+	return wordpiece_word(&h->wordpiece, &t->vocab, w, n, out);
 }
 
 static const struct hf_model models[] = {
 	{ "BPE", load_bpe, word_bpe },
+	{ "Unigram", load_unigram, word_unigram },
+	{ "WordPiece", load_wordpiece, word_wordpiece },
+	{ "WordLevel", load_wordlevel, word_wordpiece },
 };
 
 /* Old files do not name the type. */
@@ -166,16 +202,16 @@ static int cached_word(const struct run *r, const char *w, size_t n)
 	uint64_t hash;
 
 	if (n > WORD_MAX)
-		return r->h->model->word(r->h, r->s, w, n, r->out);
+		return r->h->model->word(r->h, r->t, r->s, w, n, r->out);
 	hash = word_hash(w, n);
 	ids = word_find(&r->s->cache, hash, w, n, &nid);
 	if (ids) {
 		ids_put(r->out, ids, nid);
 		return 0;
 	}
-	if (r->h->model->word(r->h, r->s, w, n, r->out) < 0)
+	if (r->h->model->word(r->h, r->t, r->s, w, n, r->out) < 0)
 		return -1;
-	word_keep(&r->s->cache, hash, w, n, r->out->v + before, r->out->n - before);
+	word_keep(&r->s->cache, hash, w, n, r->out, before);
 	return 0;
 }
 
@@ -245,7 +281,7 @@ static int hf_decode(const struct tok *t, struct scratch *s, const int32_t *ids,
 		const struct vent *e = a ? NULL : vocab_entry(&t->vocab, ids[i]);
 
 		if (a && !(a->special && skip_special))
-			spells_put(&list, a->s, a->len);
+			spells_put(&list, a->text, a->ntext);
 		else if (e)
 			spells_put(&list, e->s, e->len);
 	}
@@ -262,6 +298,8 @@ static void hf_free(struct tok *t)
 	pretok_free(&h->pre);
 	decoder_free(&h->dec);
 	bpe_free(&h->bpe);
+	unigram_free(&h->unigram);
+	wordpiece_free(&h->wordpiece);
 	free(h);
 }
 

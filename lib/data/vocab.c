@@ -16,10 +16,15 @@ static void rehash(struct vocab *v, size_t nslot)
 	v->slot = xcalloc(nslot, sizeof(*v->slot));
 	v->nslot = nslot;
 	for (size_t i = 0; i < v->n; i++) {
-		size_t k = XXH3_64bits(v->e[i].s, v->e[i].len) & (nslot - 1);
+		const struct vent *e = &v->e[i];
+		size_t k = XXH3_64bits(e->s, e->len) & (nslot - 1);
 
-		while (v->slot[k])
-			k = (k + 1) & (nslot - 1);
+		for (; v->slot[k]; k = (k + 1) & (nslot - 1)) {
+			const struct vent *o = &v->e[v->slot[k] - 1];
+
+			if (o->len == e->len && !memcmp(o->s, e->s, e->len))
+				break;
+		}
 		v->slot[k] = (uint32_t)i + 1;
 	}
 }
@@ -35,7 +40,7 @@ void vocab_init(struct vocab *v, size_t expect)
 	rehash(v, nslot);
 }
 
-int vocab_add(struct vocab *v, const char *s, size_t len, int32_t id)
+static int insert(struct vocab *v, const char *s, size_t len, int32_t id, bool twice)
 {
 	size_t k;
 
@@ -49,8 +54,11 @@ int vocab_add(struct vocab *v, const char *s, size_t len, int32_t id)
 	for (; v->slot[k]; k = (k + 1) & (v->nslot - 1)) {
 		const struct vent *e = &v->e[v->slot[k] - 1];
 
-		if (e->len == len && !memcmp(e->s, s, len))
+		if (e->len != len || memcmp(e->s, s, len))
+			continue;
+		if (!twice)
 			return err_set(ST_BAD, "token '%.*s' stands twice", clip(len), s);
+		break;
 	}
 	v->e = xgrow(v->e, v->n + 1, &v->cap, sizeof(*v->e));
 	v->e[v->n] = (struct vent){ s, (uint32_t)len, id };
@@ -58,6 +66,16 @@ int vocab_add(struct vocab *v, const char *s, size_t len, int32_t id)
 	if (id > v->max_id)
 		v->max_id = id;
 	return 0;
+}
+
+int vocab_add(struct vocab *v, const char *s, size_t len, int32_t id)
+{
+	return insert(v, s, len, id, false);
+}
+
+int vocab_put(struct vocab *v, const char *s, size_t len, int32_t id)
+{
+	return insert(v, s, len, id, true);
 }
 
 int vocab_done(struct vocab *v)

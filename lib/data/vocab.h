@@ -24,6 +24,8 @@ struct vocab {
 void vocab_init(struct vocab *, size_t expect);
 /* -1: the spelling is there already, or the id is below 0; error set (ST_BAD). */
 int vocab_add(struct vocab *, const char *s, size_t len, int32_t id);
+/* The same, but of equal spellings the later one is found by vocab_find; each id keeps its own. */
+int vocab_put(struct vocab *, const char *s, size_t len, int32_t id);
 /* After the last vocab_add.  -1: ids so far apart that a table of them would dwarf the file. */
 int vocab_done(struct vocab *);
 int32_t vocab_find(const struct vocab *, const char *s, size_t len);            /* -1: not there */

@@ -37,9 +37,9 @@ const int32_t *word_find(const struct wordcache *c, uint64_t hash, const char *s
 	return NULL;
 }
 
-void word_keep(struct wordcache *c, uint64_t hash, const char *s, size_t len, const int32_t *ids, size_t n)
+void word_keep(struct wordcache *c, uint64_t hash, const char *s, size_t len, const struct ids *ids, size_t from)
 {
-	size_t k = hash & (SLOTS - 1);
+	size_t k = hash & (SLOTS - 1), n = ids->n - from;
 
 	if (len > WORD_MAX || n > 4 * WORD_MAX)
 		return;
@@ -58,7 +58,8 @@ void word_keep(struct wordcache *c, uint64_t hash, const char *s, size_t len, co
 		k = (k + 1) & (SLOTS - 1);
 	c->slot[k] = (struct wslot){ hash, c->ntext, (uint16_t)len, (uint16_t)n, c->nids };
 	memcpy(c->text + c->ntext, s, len);
-	memcpy(c->ids + c->nids, ids, n * sizeof(*ids));
+	if (n)
+		memcpy(c->ids + c->nids, ids->v + from, n * sizeof(*ids->v));
 	c->ntext += (uint32_t)len;
 	c->nids += (uint32_t)n;
 	c->used++;

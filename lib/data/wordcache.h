@@ -3,8 +3,7 @@
 #ifndef WORDCACHE_H
 #define WORDCACHE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "data/tok.h"
 
 enum { WORD_MAX = 64 };                 /* longer words are not kept */
 
@@ -25,7 +24,8 @@ struct wordcache {
 uint64_t word_hash(const char *s, size_t len);
 /* The ids of the word, *n of them; NULL when it is not there. */
 const int32_t *word_find(const struct wordcache *, uint64_t hash, const char *s, size_t len, size_t *n);
-void word_keep(struct wordcache *, uint64_t hash, const char *s, size_t len, const int32_t *ids, size_t n);
+/* Keeps ids[from..] as the word's. */
+void word_keep(struct wordcache *, uint64_t hash, const char *s, size_t len, const struct ids *ids, size_t from);
 void wordcache_free(struct wordcache *);
 
 #endif

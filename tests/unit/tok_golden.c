@@ -55,18 +55,24 @@ static bool check_case(const struct tok *t, const char *name, const struct jnode
 	return pass;
 }
 
-static void check_file(const struct tok *t, const char *golden, bool spm)
+static void check_file(const struct tok *t, const char *golden, bool spm, bool here)
 {
-	char *path = xasprintf("reference/golden/tokenizers/%s.json", golden);
+	char *path = xasprintf(here ? "tests/golden/tok/%s.json" : "reference/golden/tokenizers/%s.json", golden);
 	struct jtree g = slurp_json(path);
 	const struct jnode *cases = jt_get(g.v, "cases"), *wiki = jt_get(g.v, "wikitext2_test"), *k;
 	struct ids v = { 0 };
 	size_t n, good = 0, len;
-	char *text = slurp("data/wikitext-2/test.txt", &len);
+	char *text;
 
 	JT_PAIRS(k, cases)
 		good += check_case(t, k->str, k + 1, spm);
 	ok(good == cases->len && good > 80, "%s: %zu of %zu strings, both ways", golden, good, cases->len);
+	if (here) {
+		free(path);
+		jtree_free(&g);
+		return;
+	}
+	text = slurp("data/wikitext-2/test.txt", &len);
 	n = (size_t)jt_get(wiki, "tokens")->num;
 	ok(tok_encode(t, text, len, TOK_NO, &v) == 0 && v.n == n && ids_sha(&v, n, jt_get(wiki, "sha256_le_u32")->str),
 	   "%s: WikiText-2, %zu tokens", golden, n);
@@ -78,9 +84,36 @@ static void check_file(const struct tok *t, const char *golden, bool spm)
 	jtree_free(&g);
 }
 
+struct row {
+	const char *golden, *file;
+};
+
+static void check_row(const struct row *r, bool here)
+{
+	bool spm = !strncmp(r->golden, "spm", 3);
+	struct tok_files f = { 0 };
+	struct tok *t;
+	size_t n;
+	char *s = slurp(r->file, &n);
+
+	tok_files_set(&f, spm ? "tokenizer.model" : "tokenizer.json", s, n);
+	t = tok_load(&f);
+	free(s);
+	if (ok(t != NULL, "%s: loads", r->golden))
+		check_file(t, r->golden, spm, here);
+	else
+		diag("%s", err_msg());
+	tok_free(t);
+}
+
 int main(void)
 {
-	static const struct { const char *golden, *file; } row[] = {
+	static const struct row here[] = {
+		{ "hf_stories260K", "tests/golden/tok/stories260K.json" },
+		{ "spm_stories260K", "tests/golden/tok/stories260K.model" },
+		{ "spm_mini_bpe_bytefallback_identity", "tests/golden/tok/mini_bpe.model" },
+	};
+	static const struct row row[] = {
 		{ "hf_llama2", "data/tokenizers/llama2/tokenizer.json" },
 		{ "hf_phi-3", "data/tokenizers/phi-3/tokenizer.json" },
 		{ "hf_stories260K", "models/stories260K/tokenizer.json" },
@@ -94,28 +127,19 @@ int main(void)
 		{ "spm_internlm2", "data/tokenizers/internlm2/tokenizer.model" },
 		{ "spm_stories260K", "models/stories260K/tokenizer.model" },
 		{ "spm_mini_bpe_bytefallback_identity", "data/tokenizers/spm-mini/bpe_bytefallback_identity.model" },
+		{ "spm_mini_unigram_nmt_nfkc", "data/tokenizers/spm-mini/unigram_nmt_nfkc.model" },
+		{ "spm_mini_unigram_bytefallback_nfkc_cf_noprefix",
+		  "data/tokenizers/spm-mini/unigram_bytefallback_nfkc_cf_noprefix.model" },
+		{ "hf_t5-small", "data/tokenizers/t5-small/tokenizer.json" },
 		{ "spm_mini_bpe_suffix_userdef", "data/tokenizers/spm-mini/bpe_suffix_userdef.model" },
 	};
-	struct jtree cases = slurp_json("reference/golden/tokenizers/cases.json");
+	struct jtree cases = slurp_json("tests/golden/tok/cases.json");
 
 	input = jt_get(cases.v, "cases");
-	for (size_t i = 0; i < sizeof(row) / sizeof(*row); i++) {
-		bool spm = !strncmp(row[i].golden, "spm", 3);
-		struct tok_files f = { 0 };
-		struct tok *t;
-		size_t n;
-		char *s = slurp(row[i].file, &n);
-
-		tok_files_set(&f, spm ? "tokenizer.model" : "tokenizer.json", s, n);
-		t = tok_load(&f);
-		free(s);
-		if (!ok(t != NULL, "%s: loads", row[i].golden)) {
-			diag("%s", err_msg());
-			continue;
-		}
-		check_file(t, row[i].golden, spm);
-		tok_free(t);
-	}
+	for (size_t i = 0; i < sizeof(here) / sizeof(*here); i++)
+		check_row(&here[i], true);
+	for (size_t i = 0; i < sizeof(row) / sizeof(*row) && have_shared("data/tokenizers"); i++)
+		check_row(&row[i], false);
 	jtree_free(&cases);
 	return done();
 }

@@ -13,12 +13,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static inline const char *shared(void)
 {
-	const char *s = getenv("SHARED");
+	const char *s = getenv("LLMC_SHARED");
 
+	if (!s)
+		s = getenv("SHARED");
 	return s ? s : "../shared";
+}
+
+/* Whether the data is there that is too large for the project; says once that its tests are skipped if not. */
+static inline bool have_shared(const char *path)
+{
+	static bool said;
+	char *full = xasprintf("%s/%s", shared(), path);
+	bool there = access(full, R_OK) == 0;
+
+	free(full);
+	if (!there && !said)
+		ok(true, "what needs shared/%s # SKIP it is not there", path);
+	said |= !there;
+	return there;
 }
 
 /* The file's bytes, NUL behind them; a test that cannot find its data fails here. */
