@@ -10,7 +10,8 @@ static struct {
 } o;
 
 static const struct opt own[] = {
-	{ .name = "dtype", .type = O_ENUM, .off = offsetof(__typeof__(o), dtype), .words = "auto|f32|f16|bf16", .def = "auto",
+	{ .name = "dtype", .type = O_ENUM, .off = offsetof(__typeof__(o), dtype), .words = "auto|f32|f16|bf16",
+	  .def = "auto",
 	  .help = "what the tensors of a GGUF become; auto: as its matrices are, bf16 where quantized" },
 	{ .name = "list", .type = O_FLAG, .off = offsetof(__typeof__(o), list), .flags = OPT_QUIET,
 	  .help = "list the model families, and stop" },

@@ -29,7 +29,8 @@ static const struct opt own[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = {
-	.name = "llmc-pack", .usage = "-f FORMAT -o DIR [options] [FILE]", .about = "turn a bundle into a model directory",
+	.name = "llmc-pack", .usage = "-f FORMAT -o DIR [options] [FILE]",
+	.about = "turn a bundle into a model directory",
 	.groups = OPT_TALK, .own = own
 };
 

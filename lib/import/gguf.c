@@ -163,7 +163,8 @@ static int place(struct gguf *g, uint64_t size)
 
 		if (t->at % (uint64_t)align || !size_add(t->at, start, &t->at) || !size_add(t->at, t->bytes, &end) ||
 		    end > size)
-			return err_set(ST_BAD, "GGUF: the data of tensor '%s' do not lie in the file: truncated?", t->name);
+			return err_set(ST_BAD, "GGUF: the data of tensor '%s' do not lie in the file: truncated?",
+			               t->name);
 	}
 	return 0;
 }

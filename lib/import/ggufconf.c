@@ -119,15 +119,16 @@ static cJSON *llama3(const float *freqs, int64_t n, double base)
 	for (int64_t i = 0; i < n; i++)
 		factor = freqs[i] > factor ? freqs[i] : factor;
 	for (int64_t i = 0; i < n; i++) {
-		double wave = 2 * M_PI * pow(base, (double)i / (double)n), f = 1, s = (orig / wave - low) / (high - low);
+		double wave = 2 * M_PI * pow(base, (double)i / (double)n), f = 1,
+		    s = (orig / wave - low) / (high - low);
 
 		if (wave > orig / low)
 			f = factor;
 		else if (wave >= orig / high)
 			f = 1 / ((1 - s) / factor + s);
 		if (!(fabs(freqs[i] - f) <= 1e-4 * f)) {
-			err_set(ST_UNSUP, "GGUF: 'rope_freqs.weight' is not what llama3 scaling by %g gives, at %lld", factor,
-			        (long long)i);
+			err_set(ST_UNSUP, "GGUF: 'rope_freqs.weight' is not what llama3 scaling by %g gives, at %lld",
+			        factor, (long long)i);
 			return NULL;
 		}
 	}
@@ -148,7 +149,8 @@ static int rope(const struct gguf *g, cJSON *c, int64_t hd, const float *freqs, 
 	cJSON *scaling = NULL;
 
 	if (gguf_real(g, "llama.rope.freq_base", &base) < 0 || gguf_string(g, "llama.rope.scaling.type", &type) < 0 ||
-	    gguf_real(g, "llama.rope.scale_linear", &factor) < 0 || gguf_real(g, "llama.rope.scaling.factor", &factor) < 0 ||
+	    gguf_real(g, "llama.rope.scale_linear", &factor) < 0 ||
+	    gguf_real(g, "llama.rope.scaling.factor", &factor) < 0 ||
 	    gguf_int(g, "llama.rope.scaling.original_context_length", 1, 1 << 30, &orig) < 0 ||
 	    gguf_int(g, "llama.rope.dimension_count", 1, 1 << 16, &dim) < 0)
 		return -1;
@@ -159,11 +161,12 @@ static int rope(const struct gguf *g, cJSON *c, int64_t hd, const float *freqs, 
 		json_put_num(c, "partial_rotary_factor", (double)dim / (double)hd);
 	if (freqs) {
 		if (nfreq != dim / 2)
-			return err_set(ST_BAD, "GGUF: 'rope_freqs.weight' has %lld elements, not %lld", (long long)nfreq,
-			               (long long)(dim / 2));
+			return err_set(ST_BAD, "GGUF: 'rope_freqs.weight' has %lld elements, not %lld",
+			               (long long)nfreq, (long long)(dim / 2));
 		if (!(scaling = llama3(freqs, nfreq, base)))
 			return -1;
-	} else if ((type.n == 4 && !memcmp(type.s, "none", 4) && factor != 1 && !gguf_find(g, "llama.rope.scaling.type")) ||
+	} else if ((type.n == 4 && !memcmp(type.s, "none", 4) && factor != 1 &&
+	            !gguf_find(g, "llama.rope.scaling.type")) ||
 	           (type.n == 6 && !memcmp(type.s, "linear", 6))) {
 		scaling = json_obj();
 		json_put_str(scaling, "rope_type", "linear");
@@ -175,7 +178,8 @@ static int rope(const struct gguf *g, cJSON *c, int64_t hd, const float *freqs, 
 		if (orig)
 			json_put_num(scaling, "original_max_position_embeddings", (double)orig);
 	} else if (type.n != 4 || memcmp(type.s, "none", 4))
-		return err_set(ST_UNSUP, "GGUF: rope scaling '%.*s' is not supported", (int)(type.n > 40 ? 40 : type.n), type.s);
+		return err_set(ST_UNSUP, "GGUF: rope scaling '%.*s' is not supported",
+		               (int)(type.n > 40 ? 40 : type.n), type.s);
 	json_put(c, "rope_scaling", scaling ? scaling : cJSON_CreateNull());
 	return 0;
 }

@@ -134,7 +134,8 @@ static int list(struct source *s, struct ggufile *q, enum dtype dt)
 		o->dt = dt;
 		o->nd = t->nd;
 		memcpy(o->dim, t->dim, sizeof(t->dim));
-		if (heads && (t->dim[0] % heads || t->dim[0] / heads % 2 || t->nd > 2 || (t->nd == 1 && ggml_block(t->type) > 1)))
+		if (heads && (t->dim[0] % heads || t->dim[0] / heads % 2 || t->nd > 2 ||
+		              (t->nd == 1 && ggml_block(t->type) > 1)))
 			return err_set(ST_BAD, "GGUF: tensor '%s' does not hold %lld heads", t->name, (long long)heads);
 	}
 	return 0;

@@ -46,7 +46,8 @@ static void put_float(struct text *t, unsigned field, const uint8_t *le)
 	text_add(t, le, 4);
 }
 
-static void trainer(struct text *out, const struct gguf_kv *tok, const struct gguf_str *s, const int64_t *id, bool bytes)
+static void trainer(struct text *out, const struct gguf_kv *tok, const struct gguf_str *s, const int64_t *id,
+                    bool bytes)
 {
 	/* fields in the order of TOK_*; absent ids are -1, which is how the format says "none" */
 	static const unsigned id_field[TOK_N] = { 41, 42, 40, 43 }, piece_field[TOK_N] = { 46, 47, 45, 48 };
@@ -113,7 +114,8 @@ int gguf_spm(const struct gguf *g, struct source *src)
 		    types->data[4 * i + 3]) {
 			free(out.s);
 			free(one.s);
-			return err_set(ST_BAD, "GGUF: token %llu has a score or a type that cannot be", (unsigned long long)i);
+			return err_set(ST_BAD, "GGUF: token %llu has a score or a type that cannot be",
+			               (unsigned long long)i);
 		}
 		for (int k = 0; k < TOK_N; k++)
 			if (id[k] == (int64_t)i)

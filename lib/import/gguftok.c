@@ -31,7 +31,8 @@ static const struct pre {
 } pres[] = {
 	{ { "gpt-2", "phi-2" }, "null", BYTE_LEVEL("true"), false, false },
 	{ { "smollm", "starcoder" }, "null", SEQUENCE(DIGITS) BYTE_LEVEL("true") "]}", false, false },
-	{ { "llama-bpe", "llama3", "llama-v3" }, "null", SEQUENCE(WORDS("\\\\p{N}{1,3}")) BYTE_LEVEL("false") "]}", true, true },
+	{ { "llama-bpe", "llama3", "llama-v3" }, "null", SEQUENCE(WORDS("\\\\p{N}{1,3}")) BYTE_LEVEL("false") "]}",
+	  true, true },
 	{ { "qwen2" }, "{\"type\": \"NFC\"}", SEQUENCE(WORDS("\\\\p{N}")) BYTE_LEVEL("false") "]}", false, false },
 	{ { "deepseek-coder" }, "null", SEQUENCE(SPLIT("[\\r\\n]")) SPLIT("\\\\s?\\\\p{L}+") ", " SPLIT("\\\\s?\\\\p{P}+") ", "
 	  SPLIT("[\xe4\xb8\x80-\xe9\xbe\xa5\xe0\xa0\x80-\xe4\xb8\x80\xea\xb0\x80-\xed\x9f\xbf]+") ", " DIGITS ", "
@@ -203,7 +204,8 @@ static int side_files(const struct gguf *g, struct source *src, const struct ggu
 	int64_t ctx = 0;
 	int n = 0;
 
-	if (gguf_string(g, "tokenizer.chat_template", &chat) < 0 || gguf_int(g, "llama.context_length", 1, 1 << 30, &ctx) < 0)
+	if (gguf_string(g, "tokenizer.chat_template", &chat) < 0 ||
+	    gguf_int(g, "llama.context_length", 1, 1 << 30, &ctx) < 0)
 		return -1;
 	if (chat.s && !is_text(chat))
 		return err_set(ST_BAD, "GGUF: 'tokenizer.chat_template' is not UTF-8");

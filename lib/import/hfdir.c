@@ -132,7 +132,8 @@ static int read_index(struct source *s, struct hfdir *h, struct where **want, in
 		r = 0;
 		cJSON_ArrayForEach(v, map) {
 			if (!cJSON_IsString(v) || !plain_name(v->valuestring)) {
-				r = err_set(ST_BAD, "model.safetensors.index.json: '%.80s' is mapped to no plain file name",
+				r = err_set(ST_BAD,
+				            "model.safetensors.index.json: '%.80s' is mapped to no plain file name",
 				            v->string);
 				break;
 			}
@@ -213,9 +214,11 @@ static int check_index(const struct hfdir *h, const struct where *want, int n, c
 		int c = i == n ? 1 : k == nt ? -1 : strcmp(want[i].name, have[k].name);
 
 		if (c < 0)
-			return err_set(ST_BAD, "tensor '%s' is not in '%s', where the index has it", want[i].name, want[i].said);
+			return err_set(ST_BAD, "tensor '%s' is not in '%s', where the index has it", want[i].name,
+			               want[i].said);
 		if (c > 0)
-			return err_set(ST_BAD, "tensor '%s' of '%s' is not in the index", have[k].name, h->shard[have[k].shard]);
+			return err_set(ST_BAD, "tensor '%s' of '%s' is not in the index", have[k].name,
+			               h->shard[have[k].shard]);
 		if (strcmp(want[i].said, h->shard[have[k].shard]))
 			return err_set(ST_BAD, "tensor '%s' is in '%s', the index has it in '%s'", want[i].name,
 			               h->shard[have[k].shard], want[i].said);
@@ -231,7 +234,8 @@ static int find_weights(struct hfdir *h, const char *lone, bool *index)
 
 	*index = !lone && exists(h->dir, "model.safetensors.index.json");
 	if (*index && exists(h->dir, one))
-		return err_set(ST_BAD, "'%s' has both model.safetensors and model.safetensors.index.json: remove one", h->dir);
+		return err_set(ST_BAD, "'%s' has both model.safetensors and model.safetensors.index.json: remove one",
+		               h->dir);
 	if (*index)
 		return 0;
 	if (!exists(h->dir, one)) {

@@ -52,7 +52,8 @@ static int find_role(struct import *im, const char *name, enum role *role, enum 
 	if (r <= 0)
 		return r;
 	if (im->prefixed++ && bare != im->bare) {
-		err_set(ST_BAD, "tensor '%s' is named with%s the prefix '%.*s', others are not", name, bare ? "out" : "",
+		err_set(ST_BAD, "tensor '%s' is named with%s the prefix '%.*s', others are not", name,
+		        bare ? "out" : "",
 		        (int)n, im->f->names[R_EMBED]);
 		return -2;
 	}
@@ -106,10 +107,12 @@ static int check_slot(struct import *im, enum role role, enum part part, int lay
 	if (!has && i < 0)
 		return 0;
 	if (!has)
-		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none", im->s->t[i].name);
+		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none",
+		               im->s->t[i].name);
 	family_tensor(im->f, role, part, layer, name, sizeof(name));
 	if (i < 0)
-		return err_set(ST_BAD, "tensor '%s' is missing", name + (im->bare && !strncmp(name, im->f->names[R_EMBED],
+		return err_set(ST_BAD, "tensor '%s' is missing",
+		               name + (im->bare && !strncmp(name, im->f->names[R_EMBED],
 		               prefix(im->f)) ? prefix(im->f) : 0));
 	memcpy(want.dim, dim, sizeof(*dim) * (size_t)nd);
 	if (!tensor_same_shape(&want, &im->s->t[i]))
@@ -129,7 +132,8 @@ static int resolve(struct import *im)
 	if (q && !cJSON_IsNull(q)) {
 		if (json_str(q, "quant_method", &how) < 0)
 			return -1;
-		return err_set(ST_UNSUP, "the checkpoint is quantized already ('%.40s'): import takes float weights", how);
+		return err_set(ST_UNSUP, "the checkpoint is quantized already ('%.40s'): import takes float weights",
+		               how);
 	}
 	im->layer = xmalloc((size_t)im->m.n_layer * sizeof(*im->layer));
 	memset(im->layer, 0xff, (size_t)im->m.n_layer * sizeof(*im->layer));

@@ -40,7 +40,8 @@ int rfile_read(const struct rfile *f, uint64_t at, void *buf, uint64_t n)
 		if (k < 0)
 			return err_set(ST_FAIL, "cannot read '%s': %s", f->path, strerror(errno));
 		if (k == 0)
-			return err_set(ST_BAD, "'%s' ends before byte %llu: truncated", f->path, (unsigned long long)(at + n));
+			return err_set(ST_BAD, "'%s' ends before byte %llu: truncated", f->path,
+			               (unsigned long long)(at + n));
 		p += k;
 		at += (uint64_t)k;
 		n -= (uint64_t)k;

@@ -30,7 +30,8 @@ void ctconf_add(struct ctconf *c, const char *module, const struct qrec *q, bool
 		c->ignore[c->n_ignore++] = xstrdup(module);
 		return;
 	}
-	while (i < c->n && !(c->g[i].bits == q->spec.bits && c->g[i].sym == q->spec.sym && c->g[i].group == ct_group(q)))
+	while (i < c->n && !(c->g[i].bits == q->spec.bits && c->g[i].sym == q->spec.sym &&
+	                     c->g[i].group == ct_group(q)))
 		i++;
 	if (i == c->n) {
 		c->g = xgrow(c->g, (size_t)c->n + 1, &c->cap_g, sizeof(*c->g));
@@ -126,8 +127,8 @@ char *ctconf_card(const struct ctconf *c, const struct pack *p)
 	const cJSON *pg = cJSON_GetObjectItemCaseSensitive(bundle_manifest(p->in), "pg"), *r, *a;
 	char *t = NULL;
 
-	line(&t, "# Packed by llmc-pack " VERSION "\n\nFamily %s, %d layers, width %d, vocabulary %d.\n\n", p->m->family,
-	     p->m->n_layer, p->m->d_model, p->m->vocab);
+	line(&t, "# Packed by llmc-pack " VERSION "\n\nFamily %s, %d layers, width %d, vocabulary %d.\n\n",
+	     p->m->family, p->m->n_layer, p->m->d_model, p->m->vocab);
 	if (c->n)
 		line(&t, "Weights in compressed-tensors form, pack-quantized; the rest in %s.\n\n| weights | linears |\n|---|---|\n",
 		     dtype_name(p->o->dtype == DT_NONE ? p->m->dtype : p->o->dtype));

@@ -230,7 +230,8 @@ static int read_all(struct pack *p, const struct packer *pk, struct bundle_in *i
 	if (r < 0)
 		return -1;
 	if (next != p->m->n_layer + 2)
-		return err_set(ST_BAD, "'%s' has %d of the model's %d blocks", bundle_name(in), next, p->m->n_layer + 2);
+		return err_set(ST_BAD, "'%s' has %d of the model's %d blocks", bundle_name(in), next,
+		               p->m->n_layer + 2);
 	if (!p->config)
 		return err_set(ST_BAD, "'%s' has no extra/config.json", bundle_name(in));
 	return 0;

@@ -65,7 +65,8 @@ struct shards *shards_new(struct out_dir *dir, const char *out, const struct mod
 	s->n_layer = m->n_layer;
 	s->plan = xcalloc((size_t)m->n_layer + 2, sizeof(*s->plan));
 	for (int i = 0; i < m->n_layer + 2; i++) {
-		int64_t b = block_bytes(m, i == 0 ? BLK_KIND_EMBED : i > m->n_layer ? BLK_KIND_HEAD : BLK_KIND_DENSE, esize);
+		int64_t b = block_bytes(m, i == 0 ? BLK_KIND_EMBED : i > m->n_layer ? BLK_KIND_HEAD : BLK_KIND_DENSE,
+		                        esize);
 
 		if (i && fill + b > limit) {
 			s->n++;
@@ -134,7 +135,8 @@ static void copy(struct shards *s, struct out *o, int i, char *buf)
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k <= 0)
-			die(ST_FAIL, "cannot read the temporary of '%s': %s", s->out, k ? strerror(errno) : "it ends early");
+			die(ST_FAIL, "cannot read the temporary of '%s': %s", s->out,
+			    k ? strerror(errno) : "it ends early");
 		out_write(o, buf, (size_t)k);
 		at += (uint64_t)k;
 		left -= (uint64_t)k;

@@ -87,8 +87,8 @@ static int put_scale(struct pack *p, const struct qrec *q, int64_t out, const ch
 	for (size_t i = 0; i < n && r == 0; i++)
 		if (back[i] != q->scale[i])
 			r = refuse(module, "scale: %.9g of output %lld is not a %s (it would become %.9g); quantize with scales "
-			           "of the model's type", (double)q->scale[i], (long long)(i / (size_t)q->ngroup), dtype_name(dt),
-			           (double)back[i]);
+			           "of the model's type", (double)q->scale[i], (long long)(i / (size_t)q->ngroup),
+			           dtype_name(dt), (double)back[i]);
 	if (r == 0)
 		put(p, module, "weight_scale", dt, out, q->ngroup, s);
 	free(s);
@@ -142,7 +142,8 @@ static int check_fused(const struct pack *p, const struct block *b)
 
 			if (i < 0 || ctconf_same(&b->q[first], &b->q[i]))
 				continue;
-			if (pack_name(p, b, first, true, a, sizeof(a)) < 0 || pack_name(p, b, i, true, c, sizeof(c)) < 0)
+			if (pack_name(p, b, first, true, a, sizeof(a)) < 0 ||
+			    pack_name(p, b, i, true, c, sizeof(c)) < 0)
 				return -1;
 			return err_set(ST_UNSUP, "cannot pack for vllm: '%s' is %s and '%s' is %s, and the engine fuses them", a,
 			               spec_text(&b->q[first], sa, sizeof(sa)), c, spec_text(&b->q[i], sc, sizeof(sc)));

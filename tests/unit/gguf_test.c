@@ -100,7 +100,8 @@ static void test_parser(void)
 	ok(parse(bad, n, n) < 0 && err_status() == ST_UNSUP, "version 1 is unsupported");
 	bad[4] = 0;
 	bad[7] = 3;
-	ok(parse(bad, n, n) < 0 && err_status() == ST_UNSUP && strstr(err_msg(), "endian"), "so is the other byte order");
+	ok(parse(bad, n, n) < 0 && err_status() == ST_UNSUP && strstr(err_msg(), "endian"),
+	   "so is the other byte order");
 	memset(bad + 8, 0xff, 8);
 	bad[4] = 3;
 	bad[7] = 0;
@@ -114,7 +115,8 @@ static void test_blocks(void)
 	static const struct {
 		const char *name;
 		uint32_t type;
-	} t[] = { { "Q4_0", GT_Q4_0 }, { "Q4_1", GT_Q4_1 }, { "Q5_0", GT_Q5_0 }, { "Q5_1", GT_Q5_1 }, { "Q8_0", GT_Q8_0 } };
+	} t[] = { { "Q4_0", GT_Q4_0 }, { "Q4_1", GT_Q4_1 }, { "Q5_0", GT_Q5_0 }, { "Q5_1", GT_Q5_1 },
+	{ "Q8_0", GT_Q8_0 } };
 	cJSON *v = load(GOLDEN "gguf_blocks.json"), *all = cJSON_GetObjectItem(v, "blocks");
 	/* Q4_1 says "the same codes", Q5_1 that and the same d */
 	const cJSON *four = cJSON_GetObjectItem(cJSON_GetObjectItem(all, "Q4_0"), "codes");
@@ -187,7 +189,8 @@ static void test_tiny(void)
 		int k = find(s, want.e[i].t.name);
 		void *got = malloc(tensor_bytes(&want.e[i].t));
 
-		if (k >= 0 && tensor_same_shape(&s->t[k], &want.e[i].t) && s->t[k].dt == DT_F32 && s->read(s, k, got) == 0 &&
+		if (k >= 0 && tensor_same_shape(&s->t[k], &want.e[i].t) && s->t[k].dt == DT_F32 &&
+		    s->read(s, k, got) == 0 &&
 		    !memcmp(got, want.e[i].t.data, tensor_bytes(&want.e[i].t)))
 			same++;
 		else
@@ -197,17 +200,20 @@ static void test_tiny(void)
 	is_int(same, 20, "names, shapes and bits are those of the gguf package, rows of q and k put back");
 	ok(number(s->config, "hidden_size") == 32 && number(s->config, "head_dim") == 16 &&
 	   number(s->config, "num_key_value_heads") == 1 && number(s->config, "vocab_size") == 512 &&
-	   number(s->config, "rope_theta") == 20000 && number(s->config, "rms_norm_eps") == 1e-5, "the configuration's numbers");
+	   number(s->config, "rope_theta") == 20000 && number(s->config, "rms_norm_eps") == 1e-5,
+	   "the configuration's numbers");
 	ok(cJSON_IsTrue(cJSON_GetObjectItem(s->config, "tie_word_embeddings")), "no output tensor: tied");
 	f = side(s, "tokenizer/tokenizer.model");
 	spm = source_slurp("../shared/models/stories260K/tokenizer.model", 1 << 20, &len);
 	/* the pieces come first, in one encoding; what follows says how it was trained */
-	ok(f && spm && f->len > 7300 && !memcmp(f->data, spm, 7300), "tokenizer.model has the pieces it came from, byte for byte");
+	ok(f && spm && f->len > 7300 && !memcmp(f->data, spm, 7300),
+	   "tokenizer.model has the pieces it came from, byte for byte");
 	f = side(s, "tokenizer/tokenizer_config.json");
 	if (ok(f, "tokenizer_config.json")) {
 		cJSON *c = json_parse(f->data, f->len, "it");
 
-		is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "chat_template")), "{{ messages[0]['content'] }}\n\t\"done\"",
+		is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "chat_template")),
+		       "{{ messages[0]['content'] }}\n\t\"done\"",
 		       "the chat template survives");
 		is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "bos_token")), "<s>", "the BOS");
 		cJSON_Delete(c);
@@ -229,6 +235,8 @@ static void test_smollm(void)
 
 	if (!ok(s && f, "SmolLM2 opens")) {
 		diag("%s", err_msg());
+		if (f)
+			fclose(f);
 		return;
 	}
 	is_int(s->nt, 272, "272 tensors");
@@ -241,7 +249,8 @@ static void test_smollm(void)
 			continue;
 		all++;
 		k = find(s, name);
-		if (k < 0 || strcmp(dtype_name(s->t[k].dt), dt) || strcmp(tensor_shape(&s->t[k], have, sizeof(have)), shape)) {
+		if (k < 0 || strcmp(dtype_name(s->t[k].dt), dt) ||
+		    strcmp(tensor_shape(&s->t[k], have, sizeof(have)), shape)) {
 			diag("'%s' differs", name);
 			continue;
 		}
@@ -277,18 +286,21 @@ static void test_tokenizer(void)
 		return;
 	got = json_parse(f->data, f->len, "tokenizer.json");
 	ok(got && same_list(cJSON_GetObjectItem(cJSON_GetObjectItem(got, "model"), "vocab"),
-	                    cJSON_GetObjectItem(cJSON_GetObjectItem(want, "model"), "vocab")), "its vocabulary is the original's");
+	                    cJSON_GetObjectItem(cJSON_GetObjectItem(want, "model"), "vocab")),
+	                    "its vocabulary is the original's");
 	ok(same_list(cJSON_GetObjectItem(cJSON_GetObjectItem(got, "model"), "merges"),
 	             cJSON_GetObjectItem(cJSON_GetObjectItem(want, "model"), "merges")), "so are its merges");
 	for (int i = 0; i < 4; i++) {
 		static const char *const keys[] = { "added_tokens", "normalizer", "pre_tokenizer", "post_processor" };
 
-		ok(cJSON_Compare(cJSON_GetObjectItem(got, keys[i]), cJSON_GetObjectItem(want, keys[i]), true), "and its %s", keys[i]);
+		ok(cJSON_Compare(cJSON_GetObjectItem(got, keys[i]), cJSON_GetObjectItem(want, keys[i]), true),
+		   "and its %s", keys[i]);
 	}
 	f = side(s, "tokenizer/tokenizer_config.json");
 	c = json_parse(f->data, f->len, "tokenizer_config.json");
 	chat = source_slurp(SMOLLM "chat_template.jinja", 1 << 20, &len);
-	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "chat_template")), chat, "the chat template is the original's");
+	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "chat_template")), chat,
+	       "the chat template is the original's");
 	free(chat);
 	cJSON_Delete(c);
 	cJSON_Delete(got);
@@ -302,12 +314,14 @@ static void test_refusals(void)
 		const char *file, *word;
 		int status;
 	} t[] = {
-		{ "tests/golden/gguf/tiny.safetensors", "config.json", ST_BAD }, { "tests/golden/gguf/absent.gguf", "absent", ST_BAD },
+		{ "tests/golden/gguf/tiny.safetensors", "config.json", ST_BAD },
+		{ "tests/golden/gguf/absent.gguf", "absent", ST_BAD },
 		{ "/dev/null", "regular", ST_BAD }
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
-		ok(!source_open(t[i].file, DT_NONE) && err_status() == t[i].status && strstr(err_msg(), t[i].word), "'%s' is refused: %s",
+		ok(!source_open(t[i].file, DT_NONE) && err_status() == t[i].status && strstr(err_msg(), t[i].word),
+		   "'%s' is refused: %s",
 		   t[i].file, err_msg());
 }
 

@@ -101,7 +101,8 @@ static void show(const char *name, const float *x, int nd, const int64_t *dim)
 static void decode(const cJSON *q, const char *module, const struct tensor *packed)
 {
 	const cJSON *w = scheme(q, module);
-	const struct tensor *shape = find(module, "weight_shape", DT_I64), *scale = find(module, "weight_scale", DT_NONE);
+	const struct tensor *shape = find(module, "weight_shape", DT_I64),
+	    *scale = find(module, "weight_scale", DT_NONE);
 	const struct tensor *zp = find(module, "weight_zero_point", DT_I32);
 	int64_t out, in, G, g, dim[2];
 	int b, sym;

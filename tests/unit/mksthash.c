@@ -35,7 +35,8 @@ static void add(const char *path)
 		const struct tensor *t = &s.e[i].t;
 
 		line = xgrow(line, n + 1, &cap, sizeof(*line));
-		line[n++] = xasprintf("%s\t%s\t%s\t%016llx", t->name, dtype_name(t->dt), tensor_shape(t, shape, sizeof(shape)),
+		line[n++] = xasprintf("%s\t%s\t%s\t%016llx", t->name, dtype_name(t->dt),
+		                      tensor_shape(t, shape, sizeof(shape)),
 		                      (unsigned long long)XXH3_64bits(t->data, tensor_bytes(t)));
 	}
 	st_free(&s);

@@ -256,7 +256,8 @@ static void test_golden(void)
 
 		p = xasprintf("model.layers.0.self_attn.q_proj.%s", what[i]);
 		e = st_find(&s, p);
-		ok(e && e->t.dt == dt[i] && is_fnv(v, what[i], e->t.data, tensor_bytes(&e->t)), "%s has the library's bytes", what[i]);
+		ok(e && e->t.dt == dt[i] && is_fnv(v, what[i], e->t.data, tensor_bytes(&e->t)),
+		   "%s has the library's bytes", what[i]);
 		free(p);
 	}
 	e = st_find(&s, "model.layers.0.self_attn.q_proj.weight_shape");
@@ -268,7 +269,8 @@ static void test_golden(void)
 	c = load(p);
 	q = cJSON_GetObjectItem(c, "quantization_config");
 	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(q, "quant_method")), "compressed-tensors", "quant_method");
-	is_str(cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItem(q, "ignore"), 0)), "lm_head", "the head is ignored");
+	is_str(cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItem(q, "ignore"), 0)), "lm_head",
+	       "the head is ignored");
 	q = cJSON_GetObjectItem(cJSON_GetObjectItem(q, "config_groups"), "group_0");
 	ok(cJSON_GetObjectItem(cJSON_GetObjectItem(q, "weights"), "group_size")->valueint == 32 &&
 	   cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetObjectItem(q, "weights"), "symmetric")), "group and symmetry");
@@ -290,8 +292,10 @@ static void test_config(void)
 	c = load(p);
 	want = cJSON_GetObjectItem(cJSON_GetObjectItem(v, "configs"), "ct_w8a16_channel");
 	json_put_str(want, "version", "0.17.0");
-	ok(cJSON_Compare(cJSON_GetObjectItem(c, "quantization_config"), want, true), "quantization_config is the reference's");
-	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "torch_dtype")), "bfloat16", "the type engines allocate scales in");
+	ok(cJSON_Compare(cJSON_GetObjectItem(c, "quantization_config"), want, true),
+	   "quantization_config is the reference's");
+	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "torch_dtype")), "bfloat16",
+	       "the type engines allocate scales in");
 	free(p);
 	cJSON_Delete(c);
 	cJSON_Delete(v);
@@ -304,13 +308,20 @@ static void test_refusals(void)
 		struct make m;
 		bool hf, forced;        /* forced: --force lets it through */
 	} t[] = {
-		{ "group: 16", "a group of 16", { .bits = 4, .group = 16, .quantize = true, .dt = DT_F16 }, false, true },
-		{ "bits: 3", "3 bits", { .bits = 3, .group = 32, .sym = true, .quantize = true, .dt = DT_F16 }, false, true },
-		{ "perm", "scattered groups", { .bits = 4, .group = 32, .perm = true, .quantize = true, .dt = DT_F16 }, false, false },
-		{ "group: ", "a ragged group", { .bits = 4, .group = 48, .quantize = true, .dt = DT_F16 }, false, false },
-		{ "fuses", "unequal members", { .bits = 4, .group = 32, .gate_float = true, .quantize = true, .dt = DT_F16 }, false, false },
-		{ "scale", "a scale beyond F16", { .bits = 4, .group = 32, .scale = 1e-7f, .quantize = true, .dt = DT_F16 }, false, false },
-		{ "--dequantize", "plain from quantized", { .bits = 4, .group = 32, .quantize = true, .dt = DT_F16 }, true, false }
+		{ "group: 16", "a group of 16", { .bits = 4, .group = 16, .quantize = true, .dt = DT_F16 }, false,
+		    true },
+		{ "bits: 3", "3 bits", { .bits = 3, .group = 32, .sym = true, .quantize = true, .dt = DT_F16 }, false,
+		    true },
+		{ "perm", "scattered groups", { .bits = 4, .group = 32, .perm = true, .quantize = true,
+		  .dt = DT_F16 }, false, false },
+		{ "group: ", "a ragged group", { .bits = 4, .group = 48, .quantize = true, .dt = DT_F16 }, false,
+		    false },
+		{ "fuses", "unequal members", { .bits = 4, .group = 32, .gate_float = true, .quantize = true,
+		  .dt = DT_F16 }, false, false },
+		{ "scale", "a scale beyond F16", { .bits = 4, .group = 32, .scale = 1e-7f, .quantize = true,
+		  .dt = DT_F16 }, false, false },
+		{ "--dequantize", "plain from quantized", { .bits = 4, .group = 32, .quantize = true, .dt = DT_F16 },
+		    true, false }
 	};
 	char log[64], *said;
 	struct stat sb;
@@ -334,12 +345,14 @@ static void test_refusals(void)
 				exit(0);
 			}
 			waitpid(pid, &status, 0);
-			is_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, force && t[i].forced ? 0 : ST_UNSUP, t[i].what);
+			is_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, force && t[i].forced ? 0 : ST_UNSUP,
+			       t[i].what);
 			said = source_slurp(log, 1 << 16, &len);
 			said[strcspn(said, "\n")] = '\0';
 			ok(force ? t[i].forced == !*said : strstr(said, t[i].word) != NULL, "says '%s'", said);
 			free(said);
-			ok((stat(out_dir(), &sb) == 0) == (force && t[i].forced), "and the directory is there only if it was packed");
+			ok((stat(out_dir(), &sb) == 0) == (force && t[i].forced),
+			   "and the directory is there only if it was packed");
 			clean(out_dir());
 		}
 	unlink(log);
@@ -363,7 +376,8 @@ static void test_dequantize(void)
 	st_bind(&s, buf + s.head);
 	e = st_find(&s, "model.layers.0.self_attn.q_proj.weight");
 	ok(e && e->t.dt == DT_F32 && fnv(e->t.data, tensor_bytes(&e->t)) ==
-	   strtoull(cJSON_GetObjectItem(v, "weights_f32_fnv1a64")->valuestring, NULL, 16), "weights are the golden file's");
+	   strtoull(cJSON_GetObjectItem(v, "weights_f32_fnv1a64")->valuestring, NULL, 16),
+	   "weights are the golden file's");
 	p = xasprintf("%s/config.json", out_dir());
 	cJSON_Delete(v);
 	v = load(p);
