@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""Makes the tiny GGUF of tests/golden/gguf and what importing it must give (needs numpy, gguf, safetensors).
+"""Makes the tiny GGUFs of tests/golden/gguf and what importing them must give (needs numpy, gguf, safetensors,
+sentencepiece, torch, transformers).
 
-    gguf_tiny.py STORIES260K OUTDIR
+    python3 -P gguf_tiny.py STORIES260K OUTDIR      (-P: a neighbour is named like a package)
 
 tiny.gguf           a random llama, two layers, every tensor type that import reads, written by the gguf package; the
                     SentencePiece vocabulary of the model directory given
 tiny.safetensors    the same weights in F32, dequantized by the gguf package, under the hub's names and in its row order
+
+llama3.gguf         one layer with biases, a head of its own, llama3 rotary factors as transformers computes them (factor 32),
+                    byte-level BPE
+llama3.safetensors  its weights
 
 The rows of q and k are put into the file's order by the rule of the format: head row p * (D/2) + i goes to 2 * i + p.
 """
@@ -51,6 +56,7 @@ want = {}
 
 
 def add(name, hub, shape, typ, heads=0):
+    """One tensor of the file that is being written, and what it must become."""
     x = (rng.standard_normal(shape) * 0.3).astype(np.float32)
     if heads:
         d = shape[0] // heads
@@ -86,3 +92,52 @@ w.write_kv_data_to_file()
 w.write_tensors_to_file()
 w.close()
 save_file(want, os.path.join(out, "tiny.safetensors"), metadata={"format": "pt"})
+
+
+# ---- the second one ----
+import torch
+from transformers import LlamaConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+H, K, D, V = 2, 2, 16, 8
+want = {}
+rope = dict(rope_type="llama3", factor=32.0, low_freq_factor=1.0, high_freq_factor=4.0,
+            original_max_position_embeddings=8192, rope_theta=500000.0)
+cfg = LlamaConfig(hidden_size=C, num_attention_heads=H, num_key_value_heads=K, head_dim=D, max_position_embeddings=131072,
+                  rope_parameters=rope)
+scaled, _ = ROPE_INIT_FUNCTIONS["llama3"](cfg, "cpu")
+plain = 1.0 / 500000.0 ** (torch.arange(0, D, 2, dtype=torch.int64).float() / D)
+w = gguf.GGUFWriter(os.path.join(out, "llama3.gguf"), "llama")
+w.add_block_count(1)
+w.add_context_length(131072)
+w.add_embedding_length(C)
+w.add_feed_forward_length(F)
+w.add_head_count(H)
+w.add_rope_dimension_count(D)
+w.add_rope_freq_base(500000.0)
+w.add_layer_norm_rms_eps(1e-6)
+w.add_tokenizer_model("gpt2")
+w.add_tokenizer_pre("llama-bpe")
+w.add_token_list(["a", "b", "ab", "\u0120", "\u0120a", "<|begin|>", "<|end|>", "<|user|>"])
+w.add_token_types([1, 1, 1, 1, 1, 3, 3, 4])
+w.add_token_merges(["a b", "\u0120 a"])
+w.add_bos_token_id(5)
+w.add_eos_token_id(6)
+add("token_embd.weight", "model.embed_tokens.weight", (V, C), T.F16)
+w.add_tensor("rope_freqs.weight", (plain / scaled).numpy().astype(np.float32))
+for name, hub, rows, cols, heads in (("attn_q", "self_attn.q_proj", H * D, C, H), ("attn_k", "self_attn.k_proj", K * D, C, K),
+                                     ("attn_v", "self_attn.v_proj", K * D, C, 0), ("attn_output", "self_attn.o_proj", C, H * D, 0),
+                                     ("ffn_gate", "mlp.gate_proj", F, C, 0), ("ffn_up", "mlp.up_proj", F, C, 0),
+                                     ("ffn_down", "mlp.down_proj", C, F, 0)):
+    add(f"blk.0.{name}.weight", f"model.layers.0.{hub}.weight", (rows, cols), T.F16, heads)
+    if name.startswith("attn"):
+        add(f"blk.0.{name}.bias", f"model.layers.0.{hub}.bias", (rows,), T.F32, heads)
+add("blk.0.attn_norm.weight", "model.layers.0.input_layernorm.weight", (C,), T.F32)
+add("blk.0.ffn_norm.weight", "model.layers.0.post_attention_layernorm.weight", (C,), T.F32)
+add("output_norm.weight", "model.norm.weight", (C,), T.F32)
+add("output.weight", "lm_head.weight", (V, C), T.BF16)
+w.write_header_to_file()
+w.write_kv_data_to_file()
+w.write_tensors_to_file()
+w.close()
+save_file(want, os.path.join(out, "llama3.safetensors"), metadata={"format": "pt"})

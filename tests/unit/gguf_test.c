@@ -3,8 +3,7 @@
 #include "tap.h"
 
 #include "base/err.h"
-#include "import/gguf.h"
-#include "import/source.h"
+#include "import/ggufile.h"
 #include "tensor/safetensors.h"
 
 #include <stdlib.h>
@@ -168,36 +167,56 @@ static double number(const cJSON *c, const char *key)
 	return cJSON_IsNumber(v) ? v->valuedouble : NAN;
 }
 
-static void test_tiny(void)
+/* Names, shapes and bits of every tensor that the gguf package wrote, as it reads them back itself. */
+static struct source *same_values(const char *name, int count)
 {
-	struct source *s = source_open("tests/golden/gguf/tiny.gguf", DT_F32);
-	char *buf = source_slurp("tests/golden/gguf/tiny.safetensors", 1 << 20, &(size_t){ 0 }), *spm;
-	const struct source_file *f;
-	struct st want;
+	char *path = xasprintf("tests/golden/gguf/%s.gguf", name),
+	    *ref = xasprintf("tests/golden/gguf/%s.safetensors", name);
+	struct source *s = source_open(path, DT_F32);
 	size_t len = 0;
+	char *buf = source_slurp(ref, 1 << 20, &len);
+	struct st want;
 	int same = 0;
 
-	if (!ok(s && buf, "the tiny model opens")) {
+	if (!ok(s && buf && st_parse(&want, buf, len, ref) == 0, "'%s' and what it must give open", path)) {
 		diag("%s", err_msg());
-		return;
+		exit(1);
 	}
-	is_int(s->nt, 20, "twenty tensors");
-	len = (size_t)(141952);
-	ok(st_parse(&want, buf, len, "tiny.safetensors") == 0, "the reference parses");
 	st_bind(&want, buf + want.head);
 	for (int i = 0; i < want.n; i++) {
 		int k = find(s, want.e[i].t.name);
 		void *got = malloc(tensor_bytes(&want.e[i].t));
 
 		if (k >= 0 && tensor_same_shape(&s->t[k], &want.e[i].t) && s->t[k].dt == DT_F32 &&
-		    s->read(s, k, got) == 0 &&
-		    !memcmp(got, want.e[i].t.data, tensor_bytes(&want.e[i].t)))
+		    s->read(s, k, got) == 0 && !memcmp(got, want.e[i].t.data, tensor_bytes(&want.e[i].t)))
 			same++;
 		else
 			diag("'%s' differs", want.e[i].t.name);
 		free(got);
 	}
-	is_int(same, 20, "names, shapes and bits are those of the gguf package, rows of q and k put back");
+	is_int(same, count, "names, shapes and bits are those of the gguf package, rows of q and k put back");
+	st_free(&want);
+	free(buf);
+	free(path);
+	free(ref);
+	return s;
+}
+
+static cJSON *side_json(const struct source *s, const char *name)
+{
+	const struct source_file *f = side(s, name);
+
+	return f ? json_parse(f->data, f->len, name) : NULL;
+}
+
+static void test_tiny(void)
+{
+	struct source *s = same_values("tiny", 20);
+	const struct source_file *f;
+	size_t len;
+	char *spm;
+	cJSON *c;
+
 	ok(number(s->config, "hidden_size") == 32 && number(s->config, "head_dim") == 16 &&
 	   number(s->config, "num_key_value_heads") == 1 && number(s->config, "vocab_size") == 512 &&
 	   number(s->config, "rope_theta") == 20000 && number(s->config, "rms_norm_eps") == 1e-5,
@@ -208,20 +227,80 @@ static void test_tiny(void)
 	/* the pieces come first, in one encoding; what follows says how it was trained */
 	ok(f && spm && f->len > 7300 && !memcmp(f->data, spm, 7300),
 	   "tokenizer.model has the pieces it came from, byte for byte");
-	f = side(s, "tokenizer/tokenizer_config.json");
-	if (ok(f, "tokenizer_config.json")) {
-		cJSON *c = json_parse(f->data, f->len, "it");
-
-		is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "chat_template")),
-		       "{{ messages[0]['content'] }}\n\t\"done\"",
-		       "the chat template survives");
-		is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "bos_token")), "<s>", "the BOS");
-		cJSON_Delete(c);
-	}
+	c = side_json(s, "tokenizer/tokenizer_config.json");
+	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "chat_template")),
+	       "{{ messages[0]['content'] }}\n\t\"done\"", "the chat template survives");
+	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(c, "bos_token")), "<s>", "the BOS");
+	cJSON_Delete(c);
 	free(spm);
-	st_free(&want);
-	free(buf);
 	source_close(s);
+}
+
+static void test_llama3(void)
+{
+	struct source *s = same_values("llama3", 16);
+	const cJSON *r = cJSON_GetObjectItem(s->config, "rope_scaling"), *v;
+	cJSON *c;
+
+	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(r, "rope_type")), "llama3", "the factors are recognised");
+	ok(number(r, "factor") == 32 && number(r, "low_freq_factor") == 1 && number(r, "high_freq_factor") == 4 &&
+	   number(r, "original_max_position_embeddings") == 8192, "and what made them");
+	ok(cJSON_IsFalse(cJSON_GetObjectItem(s->config, "tie_word_embeddings")), "an output tensor: not tied");
+	ok(cJSON_IsTrue(cJSON_GetObjectItem(s->config, "attention_bias")) &&
+	   cJSON_IsFalse(cJSON_GetObjectItem(s->config, "mlp_bias")), "biases of the attention alone");
+	c = side_json(s, "tokenizer/tokenizer.json");
+	v = cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetObjectItem(c, "post_processor"), "single"), 0);
+	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetObjectItem(v, "SpecialToken"), "id")), "<|begin|>",
+	       "llama-bpe begins with BOS when the file does not say");
+	v = cJSON_GetArrayItem(cJSON_GetObjectItem(c, "added_tokens"), 2);
+	ok(number(v, "id") == 7 && cJSON_IsFalse(cJSON_GetObjectItem(v, "special")),
+	   "a user's token is added, not special");
+	cJSON_Delete(c);
+	source_close(s);
+}
+
+/* What happens before BPE, against the tokenizers that the hub's own files describe. */
+static void test_pretokenizers(void)
+{
+	static const char *const names[][2] = { { "llama-bpe", "llama3" }, { "qwen2", "qwen2" }, { "gpt-2", "gpt2" },
+	                                        { "starcoder", "starcoder" }, { "deepseek-coder", "deepseek-coder" } };
+	cJSON *v = load(GOLDEN "tokenizers/pipelines.json"), *all = cJSON_GetObjectItem(v, "tokenizers");
+	size_t len;
+	uint8_t *file = source_slurp("tests/golden/gguf/llama3.gguf", 1 << 20, &len), *at;
+
+	/* the name in the file gives way to another */
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		size_t n = strlen(names[i][0]), old = strlen("llama-bpe");
+		uint8_t *p = malloc(len + 32);
+		struct source *s = xcalloc(1, sizeof(*s));
+		const cJSON *want = cJSON_GetObjectItem(all, names[i][1]);
+		struct gguf g;
+		cJSON *c;
+
+		at = memmem(file, len, "llama-bpe", old);
+		memcpy(p, file, (size_t)(at - file));
+		p[at - file - 8] = (uint8_t)n;
+		memcpy(p + (at - file), names[i][0], n);
+		memcpy(p + (at - file) + n, at + old, len - (size_t)(at - file) - old);
+		s->path = "it";
+		/* the data have moved: that they lie within the file is all that the parser asks */
+		ok(gguf_parse(&g, p, len + 32, len + 32) == 0 && gguf_tokenizer(&g, s) == 0, "pre-tokenizer '%s'",
+		   names[i][0]);
+		c = side_json(s, "tokenizer/tokenizer.json");
+		ok(cJSON_Compare(cJSON_GetObjectItem(c, "pre_tokenizer"), cJSON_GetObjectItem(want, "pre_tokenizer"),
+		                 true) &&
+		   cJSON_Compare(cJSON_GetObjectItem(c, "normalizer"), cJSON_GetObjectItem(want, "normalizer"), true),
+		   "splits as '%s' does", names[i][1]);
+		is_int(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetObjectItem(c, "model"), "ignore_merges")),
+		       cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetObjectItem(want, "model_options"), "ignore_merges")),
+		       "and treats whole words alike");
+		cJSON_Delete(c);
+		gguf_free(&g);
+		source_close(s);
+		free(p);
+	}
+	free(file);
+	cJSON_Delete(v);
 }
 
 /* "name TAB dtype TAB shape TAB xxh3" of the directory that transformers made of the same file (make_hf.py). */
@@ -332,6 +411,8 @@ int main(void)
 	test_parser();
 	test_blocks();
 	test_tiny();
+	test_llama3();
+	test_pretokenizers();
 	test_smollm();
 	test_tokenizer();
 	test_refusals();
