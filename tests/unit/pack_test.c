@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 #include "base/out.h"
-#include "import/source.h"
+#include "import/import.h"
 #include "pack/bits.h"
 #include "pack/pack.h"
 #include "tensor/safetensors.h"
@@ -114,6 +114,7 @@ struct make {
 	float scale;                    /* added to the first scale of the query */
 	bool quantize;
 	enum dtype dt;
+	enum { NO_HEAD, SAME_HEAD, OWN_HEAD } head;     /* the configuration says "tied" */
 };
 
 static void quantize(struct block *b, int i, const struct make *m)
@@ -160,7 +161,7 @@ static int put(struct bundle_out *o, const struct model *md, const struct make *
 		b.t[n] = tensor_new(&b.mem, m->dt, nd, dim);
 		b.t[n].name = arena_printf(&b.mem, "%s.weight", role_name((enum role)i));
 		memset(b.t[n].data, 0, tensor_bytes(&b.t[n]));
-		((uint8_t *)b.t[n].data)[1] = (uint8_t)i;
+		((uint8_t *)b.t[n].data)[1] = i == R_HEAD && m->head == SAME_HEAD ? R_EMBED : (uint8_t)i;
 		if (m->quantize && role_linear((enum role)i) && !(i == R_GATE && m->gate_float))
 			quantize(&b, n, m);
 		n++;
@@ -185,6 +186,8 @@ static const char *bundle(const struct make *m)
 	if (!family_resolve(&md, c))
 		die_err();
 	md.dtype = m->dt;
+	if (m->head)
+		md.flags &= ~(unsigned)MF_TIED;
 	model_json(&md, model);
 	json_put_str(man, "kind", "model");
 	json_put(man, "requires", json_arr());
@@ -388,6 +391,54 @@ static void test_dequantize(void)
 	free(buf);
 }
 
+static char *read_out(const char *name, size_t *len)
+{
+	char *p = xasprintf("%s/%s", out_dir(), name), *buf = source_slurp(p, 1 << 24, len);
+
+	free(p);
+	return buf;
+}
+
+/* A head in the bundle of a model whose configuration ties it. */
+static void test_head(void)
+{
+	for (int head = SAME_HEAD; head <= OWN_HEAD; head++)
+		for (int vllm = 0; vllm < 2; vllm++) {
+			const struct make m = { .dt = DT_BF16, .head = head == SAME_HEAD ? SAME_HEAD : OWN_HEAD };
+			const char *what = head == SAME_HEAD ? "the embedding again" : "its own";
+			size_t len = 0, n = 0;
+			char *c, *w;
+			struct st s;
+
+			pack(vllm ? &packer_vllm : &packer_hf, &m, false, false, DT_NONE);
+			c = read_out("config.json", &n);
+			w = read_out("model.safetensors", &len);
+			if (!ok(c && w && st_parse(&s, w, len, "it") == 0, "a head that is %s packs", what))
+				return;
+			ok(strstr(c, "\"tie_word_embeddings\": false") ? head == OWN_HEAD : head == SAME_HEAD,
+			   "%s: tied in the configuration only if it is", what);
+			is_int(st_find(&s, "lm_head.weight") != NULL, head == OWN_HEAD || !vllm,
+			       "and left out only where the engine makes it anew");
+			st_free(&s);
+			free(c);
+			if (head == SAME_HEAD && !vllm) {
+				/* and through import once more: the head stays, byte for byte */
+				char *in = xasprintf("%s/in.llmc", tmp), *again;
+				struct pack_opt o = { .in = in, .out = out_dir(), .shard = 1 << 30 };
+
+				if (import_run(out_dir(), in, DT_NONE) < 0)
+					die_err();
+				clean(out_dir());
+				pack_run(&packer_hf, &o);
+				again = read_out("model.safetensors", &n);
+				ok(again && n == len && !memcmp(again, w, n), "a round trip keeps it");
+				free(again);
+				free(in);
+			}
+			free(w);
+		}
+}
+
 int main(void)
 {
 	char *p;
@@ -402,6 +453,7 @@ int main(void)
 	test_config();
 	test_refusals();
 	test_dequantize();
+	test_head();
 	clean(out_dir());
 	p = xasprintf("%s/in.llmc", tmp);
 	unlink(p);
