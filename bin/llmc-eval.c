@@ -1,5 +1,6 @@
 /* llmc-eval: perplexity, divergence, text and logits of a model. */
 #include "base/err.h"
+#include "base/opt.h"
 #include "base/out.h"
 #include "eval/eval.h"
 
@@ -17,6 +18,7 @@ static const struct {
 	{ "logits", eval_logits, "logits of a token set, as safetensors" },
 };
 enum { NVERB = sizeof(verbs) / sizeof(*verbs) };
+static const struct opt_tool tool = { .name = "llmc-eval", .groups = OPT_TALK };
 
 int main(int argc, char **argv)
 {
@@ -32,7 +34,9 @@ int main(int argc, char **argv)
 		stdout_close();
 		return ST_OK;
 	}
-	if (argc > 1)
+	if (argc > 1 && *argv[1] == '-')
+		opt_parse(&tool, NULL, argc, argv);     /* --version */
+	else if (argc > 1)
 		die(ST_USAGE, "'%s' is none of ppl, kl, gen, logits", argv[1]);
 	die(ST_USAGE, "say what: ppl, kl, gen or logits");
 }

@@ -120,7 +120,7 @@ setup() {
 }
 
 @test "llmc-cat: misuse is one line and status 2" {
-	for l in x 9 3-2 0- ,1 '1,,2' 1, embedx 1x '' 4-99 -1 99999999999999999999; do
+	for l in x 9 3-2 0- ,1 '1,,2' '1,' embedx 1x '' 4-99 -1 99999999999999999999; do
 		fails 2 '' llmc-cat -o x -b "$l" m.llmc
 	done
 	try llmc-cat -b embed,0-1 -o a m.llmc

@@ -78,7 +78,7 @@ load helpers
 @test "llmc-eval logits: shape, and the perplexity they imply" {
 	bundle m.llmc eval.tok
 	try llmc-eval logits --samples 2 --hidden --tokens eval.tok -o l.safetensors m.llmc
-	try_sh "head -c 400 l.safetensors | tail -c +9 | grep -o '\"[a-z]*\":{[^}]*}'"
+	try_sh "head -c 400 l.safetensors | tail -c +9 | grep -ao '\"[a-z]*\":{[^}]*}'"
 	has '"shape":[5,2,128,256]'
 	has '"shape":[2,128,4096]'
 }

@@ -151,10 +151,10 @@ make_once() {
 	[ -e "$f" ] || { mkdir -p "$CACHE" && "$@" "$f.$$" && mv -T "$f.$$" "$f"; } || return 1
 }
 
-# bundle NAME...: makes standard bundles and links them into the current directory under that name.
+# bundle NAME...: makes standard bundles and copies them into the current directory under that name.
 #	m.llmc                  examples/demo-4m, imported
 #	q.llmc                  m.llmc rounded to int4:g128:asym
-#	calib.txt eval.txt      the beginning of the demo's texts, some 4,000 tokens each
+#	calib.txt eval.txt      the beginning of the demo's texts, 16,000 and 4,000 tokens
 #	calib.tok eval.tok      those, in rows of 128
 #	stories.llmc            shared/models/stories260K, imported (the test is skipped where it is absent)
 bundle() {
@@ -175,9 +175,12 @@ bundle() {
 			;;
 		*) echo "bundle: '$n' is not a standard one" && return 1 ;;
 		esac || return 1
-		[ -e "$n" ] || ln -s "$CACHE/$n" "$n" || return 1
+		[ -e "$n" ] || cp "$CACHE/$n" "$n" || return 1
 	done
 }
 cut_text() {
-	head -c 12000 "$1" >"$2"
+	case $1 in
+	*calib*) head -c 48000 "$1" >"$2" ;;
+	*) head -c 12000 "$1" >"$2" ;;
+	esac
 }

@@ -105,11 +105,11 @@ example_dir() {
 		[ $n != wiki.test ] || src="eval"
 		head -c 60000 "$DEMO/$src.txt" >"$n.txt"
 		make_once "$n.x.tok" llmc-tokenize -q -m m.llmc --seqlen 128 "$n.txt" -o || return 1
-		ln -s "$CACHE/$n.x.tok" "$n.tok"
+		cp "$CACHE/$n.x.tok" "$n.tok"
 	done
 	head -n 40 "$DEMO/calib.txt" | jq -Rc '{text: .}' >chat.jsonl
 	make_once ids.x.st llmc-tokenize -q -m m.llmc --seqlen 128 calib.txt --to-ids || return 1
-	ln -s "$CACHE/ids.x.st" ids.safetensors
+	cp "$CACHE/ids.x.st" ids.safetensors
 }
 
 # The lines that a page's EXAMPLES tell a reader to type.
