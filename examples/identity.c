@@ -39,6 +39,8 @@ int main(int argc, char **argv)
 	const char *id;
 	char *stage;
 
+	if (argc - i > 1)
+		die(ST_USAGE, "one bundle at a time");
 	if (!(in = bundle_open(i < argc ? argv[i] : "-")))
 		die_err();
 	if (!bundle_model(in))

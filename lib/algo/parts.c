@@ -177,7 +177,7 @@ void report_join(cJSON **all, const cJSON *part)
 {
 	const cJSON *v;
 
-	if (!part)
+	if (!cJSON_IsObject(part))
 		return;
 	if (!*all)
 		*all = json_obj();
