@@ -1,31 +1,11 @@
 /* tokenizer.json: added tokens, normaliser, pre-tokenizer, model, post-processor, decoder. */
-#include "data/tokint.h"
+#include "data/hf.h"
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "data/detok.h"
-#include "data/postproc.h"
-#include "data/wordpiece.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct hf {
-	struct normalizer norm;
-	struct pretok pre;
-	struct decoder dec;
-	const struct hf_model *model;
-	struct bpe bpe;                 /* one of these three is filled */
-	struct unigram unigram;
-	struct wordpiece wordpiece;
-};
-
-/* A model turns one word into ids. */
-struct hf_model {
-	const char *type;
-	int (*load)(struct hf *, struct tok *, const struct jnode *model);
-	int (*word)(const struct hf *, const struct tok *, struct scratch *, const char *w, size_t n, struct ids *out);
-};
 
 /* --- models --- */
 
@@ -51,8 +31,7 @@ static int load_bpe(struct hf *h, struct tok *t, const struct jnode *model)
 {
 	if (load_vocab(t, model) < 0 || bpe_load(&h->bpe, model, &t->vocab) < 0)
 		return -1;
-	if (pretok_ends_in_bytes(&h->pre) && bpe_use_bytes(&h->bpe))
-		pretok_set_raw(&h->pre);
+	hf_set_bpe(h);
 	return 0;
 }
 
@@ -97,6 +76,13 @@ static const struct hf_model models[] = {
 	{ "WordPiece", load_wordpiece, word_wordpiece },
 	{ "WordLevel", load_wordlevel, word_wordpiece },
 };
+
+void hf_set_bpe(struct hf *h)
+{
+	h->model = &models[0];
+	if (pretok_ends_in_bytes(&h->pre) && bpe_use_bytes(&h->bpe))
+		pretok_set_raw(&h->pre);
+}
 
 /* Old files do not name the type. */
 static const char *model_type(const struct jnode *model)
@@ -159,18 +145,20 @@ static int load_added(struct tok *t, const struct jnode *root)
 	return 0;
 }
 
-static int load(struct hf *h, struct tok *t, const struct jnode *root, struct tokconf *conf)
+int hf_parts(struct hf *h, const struct jnode *root)
+{
+	return normalizer_parse(&h->norm, jt_get(root, "normalizer")) < 0 ||
+	       pretok_parse(&h->pre, jt_get(root, "pre_tokenizer")) < 0 ||
+	       decoder_parse(&h->dec, jt_get(root, "decoder")) < 0 ? -1 : 0;
+}
+
+int hf_done(struct hf *h, struct tok *t, const struct jnode *root, struct tokconf *conf)
 {
 	struct onig_room *room;
 	struct post post;
 	int rc;
 
-	if (root->type != JT_OBJ)
-		return err_set(ST_BAD, "not an object");
-	if (normalizer_parse(&h->norm, jt_get(root, "normalizer")) < 0 ||
-	    pretok_parse(&h->pre, jt_get(root, "pre_tokenizer")) < 0 ||
-	    decoder_parse(&h->dec, jt_get(root, "decoder")) < 0 ||
-	    load_model(h, t, root) < 0 || load_added(t, root) < 0 || tokconf_add(conf, t) < 0)
+	if (load_added(t, root) < 0 || tokconf_add(conf, t) < 0)
 		return -1;
 	room = onig_room_new();
 	rc = added_done(&t->added, &h->norm, room);
@@ -305,17 +293,32 @@ static void hf_free(struct tok *t)
 
 static const struct engine engine_json = { hf_encode, hf_decode, hf_free, NULL };
 
+struct hf *hf_new(struct tok *t)
+{
+	struct hf *h = xcalloc(1, sizeof(*h));
+
+	t->own = h;
+	t->eng = &engine_json;
+	return h;
+}
+
+static int load(struct tok *t, const struct jnode *root, struct tokconf *conf)
+{
+	struct hf *h = hf_new(t);
+
+	if (root->type != JT_OBJ)
+		return err_set(ST_BAD, "not an object");
+	return hf_parts(h, root) < 0 || load_model(h, t, root) < 0 ? -1 : hf_done(h, t, root, conf);
+}
+
 int tok_load_json(struct tok *t, const void *buf, size_t len, struct tokconf *conf)
 {
 	struct jtree tree;
-	struct hf *h;
 	int rc;
 
 	if (jtree_parse(&tree, buf, len, "tokenizer.json") < 0)
 		return -1;
-	t->own = h = xcalloc(1, sizeof(*h));
-	t->eng = &engine_json;
-	rc = load(h, t, tree.v, conf);
+	rc = load(t, tree.v, conf);
 	tok_keep(t, &tree);
 	jtree_free(&tree);
 	return rc < 0 ? err_at("tokenizer.json") : 0;

@@ -1,5 +1,6 @@
 /* The Unigram model: the likeliest way to cut a text into pieces (Kudo, arXiv 1804.10959).  Two dialects of
- * the same search: tokenizer.json's, in double precision, and SentencePiece's, which keeps sums in single. */
+ * the same search: tokenizer.json's, in double precision, and SentencePiece's, which keeps sums in single
+ * and compares them before they are rounded (0.1.97; 0.2.3 rounds first, and breaks some ties otherwise). */
 #ifndef UNIGRAM_H
 #define UNIGRAM_H
 

@@ -7,12 +7,17 @@ is run by the tests.
     python tests/oracle/tokenizers.py compare bin/llmc-tokenize TOKENIZER [ROUNDS]
         random texts through llmc-tokenize and through the library, until they differ; TOKENIZER is a tokenizer.json
         or a tokenizer.model
+
+With tokenizers 0.23.3 and sentencepiece 0.2.3 all files of ../shared compare the same, but for two versions of a thing:
+a Unigram tokenizer.model breaks ties as sentencepiece 0.1.97 does, which compares sums in double precision where 0.2.3
+rounds them first (the golden vectors are 0.1.97's), and InternLM2's piece that is a NUL is used, as 0.1.97 does.
 """
 import json
 import random
 import subprocess
 import sys
 import tempfile
+import unicodedata
 
 sys.path.pop(0)  # this file has the name of a package
 import tokenizers  # noqa: E402
@@ -215,6 +220,10 @@ def parts(out):
         f.write("\n")
 
 
+# Characters that any version of the Unicode tables knows: how new ones normalise depends on the library's age.
+OLD = [chr(c) for c in range(0x110000) if unicodedata.ucd_3_2_0.category(chr(c)) not in ("Cn", "Cs")]
+
+
 def random_text(r):
     pools = ["abcdefghij  ", "Hello world the and of in to a ", "0123456789 .,", "\n\r\t  \u00a0\u3000\u2028\u0085", "éàüßñçøåÀÉ",
              "абвгд ежз", "日本語中文字漢", "한국어 가나다", "हिन्दी क्षि", "🙂👨\u200d👩🇩🇪❤️", "'s't're'LL\u017f'", "!?-_#$%^&*()[]{}<>/\\|~`",
@@ -226,7 +235,7 @@ def random_text(r):
         if r.random() < 0.1:
             out.append(r.choice(["<s>", "</s>", "<unk>", "<|endoftext|>", "<|im_start|>", "<0x41>", "   ", "aaaaaaaaaaaaaaaaaaaa" * r.randint(1, 9)]))
         if r.random() < 0.02:
-            out.append(chr(r.choice([r.randint(0x20, 0xd7ff), r.randint(0xe000, 0xffff), r.randint(0x10000, 0x10ffff)])))
+            out.append(r.choice(OLD))
     return "".join(out)
 
 
@@ -236,7 +245,7 @@ def reference(path):
         return lambda s: t.encode(s, add_special_tokens=False).ids
     import sentencepiece
     t = sentencepiece.SentencePieceProcessor(model_file=path)
-    return lambda s: t.encode(s)
+    return lambda s: t.encode(s)  # later than 0.1.97 it avoids InternLM2's piece that is a NUL
 
 
 def compare(tool, path, rounds=100):
@@ -250,7 +259,7 @@ def compare(tool, path, rounds=100):
         return [int(x) for x in p.stdout.split()]
 
     for i in range(rounds):
-        texts = [random_text(r) for _ in range(300)]
+        texts = [random_text(r).replace("\0" if path.endswith(".model") else "", "") for _ in range(300)]
         if ours(texts) == [x for s in texts for x in want(s)]:
             continue
         for s in texts:
