@@ -280,6 +280,21 @@ pack() {        # pack FILE [TAR OPTION...]: the members of x.list, as another p
 	try -3 identity -o out two
 }
 
+@test "a size that lies claims no memory" {
+	! grep -q asan <(ldd "$(command -v identity)") || skip 'a sanitizer claims all there is'
+	unpack
+	for name in llmc.json embed.safetensors block/0001.json extra/config.json; do
+		cp -r x y
+		truncate -s 6T "y/$name"
+		{ tar -C y -cf - -T x.list || true; } 2>/dev/null | head -c 2000000 >bad
+		rm -r y
+		try_sh -3 'ulimit -v 300000; identity -o out bad'
+		try_sh -3 'ulimit -v 300000; cat bad | identity -o out'
+		has "'$name'"
+	done
+	absent out
+}
+
 @test "unknown members and keys are passed on" {
 	unpack
 	mkdir x/later
