@@ -53,7 +53,7 @@ static int check_parts(struct cat *c)
 
 	for (int i = 0; i < c->n && r == 0; i++) {
 		char *other = manifest_text(c->in[i]);
-		struct sequence s;
+		struct sequence s = { 0 };
 
 		if (strcmp(first, other))
 			r = err_set(ST_BAD, "'%s' and '%s' are not parts of one model with one history", bundle_name(c->in[0]),
@@ -68,8 +68,7 @@ static int check_parts(struct cat *c)
 				r = err_set(ST_BAD, "the blocks of '%s' do not follow those before", bundle_name(c->in[i]));
 			c->have[last = slot] = true;
 		}
-		if (r == 0)
-			sequence_free(&s);
+		sequence_free(&s);
 	}
 	free(first);
 	return r;

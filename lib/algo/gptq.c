@@ -113,14 +113,22 @@ int gptq_prepare(struct gptq_hess *s, struct dev *dev, const struct gptq_opts *o
 	if (o->order == ORDER_ACT) {
 		s->h = xmalloc((size_t)n * (size_t)n * sizeof(float));
 		pool_for(n, permute_row, &(struct permute){ s, gram, s->h });
-		free(gram);
+		if (o->refine && o->groups == GROUPS_STATIC)
+			s->h0 = gram;
+		else
+			free(gram);
 	}
-	return factor(s, dev, o->damp, mean);
+	if (factor(s, dev, o->damp, mean) < 0)
+		return -1;
+	for (int64_t j = 0; s->h0 && j < n; j++)
+		s->h0[j * n + j] += (float)(s->damp * mean);
+	return 0;
 }
 
 void gptq_free(struct gptq_hess *s)
 {
 	free(s->h);
+	free(s->h0);
 	free(s->u);
 	free(s->diag);
 	free(s->perm);
@@ -234,6 +242,9 @@ int gptq_solve(struct qrec *q, struct dev *dev, const struct gptq_opts *o, const
 	free(v.code);
 	free(v.zero);
 	free(v.grp);
+	if (r == 0 && o->refine)
+		r = dynamic || !s->h0 ? gptq_refine(q, dev, s->h, s->perm, w, out, n, o->refine, loss) :
+		                        gptq_refine(q, dev, s->h0, NULL, w, out, n, o->refine, loss);
 	return r;
 }
 

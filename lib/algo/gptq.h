@@ -13,12 +13,14 @@ struct gptq_opts {
 	int order, groups;              /* the two enums above */
 	double damp;                    /* added to the diagonal, as a share of its mean */
 	int64_t panel;                  /* columns between two trailing updates */
+	int64_t refine;                 /* passes of coordinate descent afterwards (refine.c) */
 };
 
 /* The second-order data of one input, shared by all linears that read it. */
 struct gptq_hess {
 	int64_t n;
 	float *h;                       /* [n, n] columns in processing order, damped; owned */
+	float *h0;                      /* [n, n] the same in original order, if refining needs it; owned */
 	float *u;                       /* [n, n] upper: u^T u = h^-1; owned */
 	float *diag;                    /* [n] undamped, original order; owned */
 	int32_t *perm;                  /* [n] perm[k] = column processed k-th; owned */
@@ -29,10 +31,15 @@ struct gptq_hess {
 /* Takes gram [n, n] = sum of x x^T over `tokens` rows (freed).  -1: error set. */
 int gptq_prepare(struct gptq_hess *, struct dev *, const struct gptq_opts *, float *gram, int64_t n, int64_t tokens);
 void gptq_free(struct gptq_hess *);
-/* Fits q's grid and finds q's codes for w [out, n] (overwritten).  *loss = sum of squared output errors a
+/* Fits q's grid and finds q's codes for w [out, n].  *loss = sum of squared output errors a
  * token, in the damped metric.  -1: error set. */
 int gptq_solve(struct qrec *q, struct dev *, const struct gptq_opts *, const struct gptq_hess *, float *w,
                int64_t out, double *loss);
+/* Lowers the loss of codes and scales that are there, w [out, n] given, by up to `count` passes of coordinate
+ * descent under h [n, n], in whose order groups are consecutive; perm: the weight's column behind each of h's,
+ * NULL: the same.  *loss = what is left. */
+int gptq_refine(struct qrec *q, struct dev *, const float *h, const int32_t *perm, float *w, int64_t out, int64_t n,
+                int64_t count, double *loss);
 /* The same measure for codes that are there: tr(D h D^T), D = w - dequantized. */
 int gptq_loss(const struct qrec *q, struct dev *, const struct gptq_hess *, const float *w, int64_t out, double *loss);
 

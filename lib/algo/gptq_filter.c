@@ -25,6 +25,8 @@ static const struct opt opts[] = {
 	  "add X times its mean to the Hessian's diagonal" },
 	{ "panel", 0, O_INT, offsetof(struct state, o.panel), "N", "128", NULL, 1, 4096, 0,
 	  "columns between two updates of those that follow" },
+	{ "refine", 0, O_INT, offsetof(struct state, o.refine), "N", "0", NULL, 0, 1000, 0,
+	  "go over codes and scales again, N times at most, each time lowering the loss" },
 	SCALE_OPT(struct state, scale),
 	{ "compare", 0, O_FLAG, offsetof(struct state, compare), NULL, NULL, NULL, 0, 0, 0,
 	  "also report the loss that rounding to nearest would have had" },

@@ -117,8 +117,9 @@ static void add_stage(cJSON *a, const cJSON *b, bool cut)
 
 	for (int i = cut; i < 4; i++)
 		json_put_num(a, key[i], number(a, key[i]) + number(b, key[i]));
-	cJSON_ArrayForEach(d, db)
+	cJSON_ArrayForEach(d, db) {
 		json_push(da, cJSON_Duplicate(d, 1));
+	}
 	if (cut)
 		json_put_num(a, "aside", number(a, "aside") - number(b, "kept"));
 }

@@ -224,6 +224,19 @@ static void try(int n, const char *text, int order, int groups, int dead)
 	rtn = loss_of(&p, &r, 0);
 	real = loss_of(&p, &q, 0);
 	ok(real < rtn, "loss %g is below rounding's %g", real, rtn);
+	if (dead < 0) {
+		double left, measured;
+
+		o.refine = 3;
+		gptq_free(&h);
+		g = malloc(sizeof(float) * (size_t)(n * n));
+		memcpy(g, p.gram, sizeof(float) * (size_t)(n * n));
+		gptq_prepare(&h, dev, &o, g, n, p.T);
+		gptq_solve(&q, dev, &o, &h, w, OUT, &left);
+		measured = loss_of(&p, &q, 0.01);
+		ok(left < loss && fabs(left - measured) <= 1e-3 * measured, "refined from %g to %g, measured %g", loss,
+		   left, measured);
+	}
 	gptq_free(&h);
 	arena_free(&mem);
 	free(p.w);
