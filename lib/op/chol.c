@@ -13,7 +13,7 @@
  * and for a block row i of the inverse X, in place of L:  X_ii = L_ii^-1,  T = -X_ii L_i,  X_ij = sum_k T_k X_kj,
  * j <= k < i.  T is kept beside, since X_ij takes the place of L_ij while others still read it.
  *
- * f64 for n <= SMALL_N.  Beyond, f32 in u's own memory; when that fails, f64 before giving up. */
+ * f64 for small n (wide_n of host.h).  Beyond, f32 in u's own memory; when that fails, f64 before giving up. */
 #include "op/host.h"
 
 #include "base/err.h"
@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMALL_N = 4096, NB = 256 };
+enum { NB = 256 };
 
 /* LAPACK, in OpenBLAS.  Column-major: its upper triangle is our lower one. */
 extern void spotrf_(const char *, const int *, float *, const int *, int *, size_t);
@@ -234,11 +234,10 @@ int cpu_chol_inv(struct dev *dev, struct tensor *u, const struct tensor *h)
 {
 	struct fac f = { .n = tensor_cols(h), .h = h->data, .u = u->data };
 
-	(void)dev;
 	if (h->dt != DT_F32 || u->dt != DT_F32 || tensor_count(h) != f.n * f.n || tensor_count(u) != f.n * f.n ||
 	    f.n > INT32_MAX / 4)
 		return err_set(ST_FAIL, "chol_inv: shapes or types do not fit");
-	if (f.n > SMALL_N && !attempt(&f, false))
+	if (f.n > host(dev)->wide_n && !attempt(&f, false))
 		return 0;
 	return attempt(&f, true);
 }

@@ -72,6 +72,7 @@ struct dev *dev_open(const char *device, int dtype, int threads)
 	h = xcalloc(1, sizeof(*h));
 	h->dev.ops = ops;
 	h->dtype = dtype;
+	h->wide_n = 4096;
 	h->dev.mm = dtype == 2 ? DT_BF16 : DT_F32;
 	if (ops == &ops_cpu) {
 		h->feat = cpu_features(getenv("LLMC_CPU_MASK"));

@@ -6,23 +6,50 @@
 #include "base/pool.h"
 
 #include <cblas.h>
+#include <stdatomic.h>
 
-/* CHUNK rows are summed in one go; sums of more would lose low bits one by one.  A tile on the diagonal is
- * halved until it is at most DIAG wide, since half of what a product does there is wasted. */
+/* CHUNK rows are summed in one go; sums of more would lose low bits one by one.  Of a bf16 tile on the diagonal
+ * half is computed in vain, so that it is halved until it is at most DIAG wide. */
 enum { CHUNK = 8192, TILE = 256, DIAG = 64 };
 
 struct gram {
-	struct host *h;
 	int64_t m, k, tile, across;
 	const float *x;
+	const uint16_t *x16;            /* instead of x */
 	float *out;
-	float *tmp;
+	atomic_int bad;
 };
+
+static int off_diagonal(const struct gram *g, int64_t i, int64_t j, int64_t ni, int64_t nj)
+{
+	float *c = g->out + i * g->k + j;
+
+	if (g->x16)
+		return mm_bf16(1, 0, ni, nj, g->m, g->x16 + i, g->k, g->x16 + j, g->k, true, c, g->k);
+	mm_f32(1, 0, ni, nj, g->m, 1, g->x + i, g->k, g->x + j, g->k, 1, c, g->k);
+	return 0;
+}
+
+static int diagonal(const struct gram *g, int64_t i, int64_t n)
+{
+	int64_t half = round_up(n / 2, PAD);
+
+	if (!g->x16) {
+		cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)n, (blasint)g->m, 1, g->x + i,
+		            (blasint)g->k, 1, g->out + i * g->k + i, (blasint)g->k);
+		return 0;
+	}
+	if (n <= DIAG)
+		return off_diagonal(g, i, i, n, n);
+	if (diagonal(g, i, half) < 0 || diagonal(g, i + half, n - half) < 0)
+		return -1;
+	return off_diagonal(g, i, i + half, half, n - half);
+}
 
 static void gram_item(void *arg, int64_t item, int worker)
 {
-	const struct gram *g = arg;
-	int64_t i = 0, j = item, ni, nj;
+	struct gram *g = arg;
+	int64_t i = 0, j = item, ni;
 
 	(void)worker;
 	while (j >= g->across - i)              /* row i of tiles has across - i of them */
@@ -30,15 +57,11 @@ static void gram_item(void *arg, int64_t item, int worker)
 	j = (i + j) * g->tile;
 	i *= g->tile;
 	ni = least(g->tile, g->k - i);
-	nj = least(g->tile, g->k - j);
-	if (i == j)
-		cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)ni, (blasint)g->m, 1, g->x + i,
-		            (blasint)g->k, 1, g->out + i * g->k + i, (blasint)g->k);
-	else
-		mm_f32(1, 0, ni, nj, g->m, 1, g->x + i, g->k, g->x + j, g->k, 1, g->out + i * g->k + j, g->k);
+	if ((i == j ? diagonal(g, i, ni) : off_diagonal(g, i, j, ni, least(g->tile, g->k - j))) < 0)
+		atomic_store(&g->bad, 1);
 }
 
-/* Tiles below the diagonal from those above, a row of tiles an item. */
+/* What is below the diagonal from above it, in squares, a row of them an item. */
 static void mirror_item(void *arg, int64_t item, int worker)
 {
 	const struct gram *g = arg;
@@ -53,18 +76,32 @@ static void mirror_item(void *arg, int64_t item, int worker)
 
 int cpu_gram(struct dev *d, struct tensor *h, const struct tensor *x)
 {
-	struct gram g = { .h = host(d), .k = tensor_cols(x), .out = h->data };
+	struct host *dev = host(d);
+	struct gram g = { .k = tensor_cols(x), .out = h->data };
 	int64_t rows = tensor_rows(x);
 
 	if (x->dt != DT_F32 || h->dt != DT_F32 || tensor_count(h) != g.k * g.k)
 		return err_set(ST_FAIL, "gram: shapes or types do not fit");
-	g.tile = least(g.k, TILE);
+	g.tile = even_tile(g.k, TILE);
 	g.across = g.k ? div_up(g.k, g.tile) : 0;
 	for (int64_t r = 0; r < rows; r += CHUNK) {
+		const float *from = (const float *)x->data + r * g.k;
+
 		g.m = least(CHUNK, rows - r);
-		g.x = (const float *)x->data + r * g.k;
+		g.x = from;
+		if (d->mm == DT_BF16 && dev->fast_bf16) {
+			uint16_t *s = host_scratch(dev, g.m * g.k, sizeof(*s));
+
+			host_narrow(dev, s, NULL, from, g.m * g.k);
+			g.x16 = s;
+		} else if (d->mm == DT_BF16) {
+			float *s = host_scratch(dev, g.m * g.k, sizeof(*s));
+
+			host_narrow(dev, NULL, s, from, g.m * g.k);
+			g.x = s;
+		}
 		pool_for(g.across * (g.across + 1) / 2, gram_item, &g);
 	}
 	pool_for(div_up(g.k, 64), mirror_item, &g);
-	return 0;
+	return g.bad ? err_set(ST_FAIL, "oneDNN failed") : 0;
 }

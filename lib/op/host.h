@@ -15,6 +15,7 @@ struct host {
 	unsigned feat;                  /* CPU_* */
 	int dtype;                      /* as asked for: 0 auto, 1, 2 */
 	bool fast_bf16;                 /* products of bf16 run in hardware, faster than f32 */
+	int64_t wide_n;                 /* chol_inv is f64 from the start up to this size */
 	void *buf;                      /* scratch; owned */
 	size_t cap;
 	char text[256];                 /* dev_describe */
@@ -47,11 +48,17 @@ int op_kl(struct dev *, double *, const struct tensor *, const struct tensor *);
 int op_gptq_panel(struct dev *, int64_t, int, float *, int64_t, const float *, int64_t, const float *, const float *,
                   int64_t, const int32_t *, int, uint8_t *, int64_t, float *);
 
-/* mm.c */
+/* product.c */
 bool cpu_fast_bf16(unsigned feat);
+enum { PAD = 16 };
+int64_t round_up(int64_t a, int64_t b);                 /* to a multiple of b */
+int64_t even_tile(int64_t n, int64_t most);             /* n in as few equal parts as allowed, multiples of PAD */
+/* y16 = x rounded to bf16; y16 NULL: y = that as f32.  In the pool. */
+void host_narrow(struct host *, uint16_t *y16, float *y, const float *x, int64_t n);
 int cpu_linear(struct dev *, struct tensor *, const struct tensor *, const struct tensor *, const struct tensor *);
 int cpu_gemm(struct dev *, int, int, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t,
              float, float *, int64_t);
+/* gram.c */
 int cpu_gram(struct dev *, struct tensor *, const struct tensor *);
 /* attn.c */
 int cpu_attn(struct dev *, float *, const struct attn_args *);

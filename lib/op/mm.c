@@ -28,7 +28,7 @@ extern void omp_set_num_threads(int);           /* libgomp's; <omp.h> comes with
 
 struct shape {
 	int64_t m, n, k, lda, ldb, ldc;
-	int64_t add;
+	int64_t ta, tb, add;
 };
 
 struct entry {
@@ -79,8 +79,8 @@ static dnnl_status_t entry_make(struct entry *e, const struct shape *s)
 	if ((r = dnnl_post_ops_create(&post)) ||
 	    (r = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) ||
 	    (s->add && ((r = dnnl_post_ops_append_sum(post, 1)) || (r = dnnl_primitive_attr_set_post_ops(attr, post)))) ||
-	    (r = plain(&e->a, s->m, s->k, dnnl_bf16, s->lda, 1)) ||
-	    (r = plain(&e->b, s->k, s->n, dnnl_bf16, 1, s->ldb)) ||
+	    (r = plain(&e->a, s->m, s->k, dnnl_bf16, s->ta ? 1 : s->lda, s->ta ? s->lda : 1)) ||
+	    (r = plain(&e->b, s->k, s->n, dnnl_bf16, s->tb ? 1 : s->ldb, s->tb ? s->ldb : 1)) ||
 	    (r = plain(&e->c, s->m, s->n, dnnl_f32, s->ldc, 1)) ||
 	    (r = dnnl_matmul_desc_init(&d, &e->a, &e->b, NULL, &e->c)) ||
 	    (r = dnnl_primitive_desc_create(&e->pd, &d, attr, cache.engine, NULL)) ||
@@ -147,10 +147,10 @@ static dnnl_status_t execute(struct entry *e, const void *a, const void *b, void
 	return r;
 }
 
-int mm_bf16(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb, bool add,
-            float *c, int64_t ldc)
+int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b,
+            int64_t ldb, bool add, float *c, int64_t ldc)
 {
-	struct shape s = { m, n, k, lda, ldb, ldc, add };
+	struct shape s = { m, n, k, lda, ldb, ldc, ta, tb, add };
 	struct entry *e;
 	dnnl_status_t r;
 
@@ -165,10 +165,10 @@ bool mm_have_bf16(void)
 	return false;
 }
 
-int mm_bf16(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb, bool add,
-            float *c, int64_t ldc)
+int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b,
+            int64_t ldb, bool add, float *c, int64_t ldc)
 {
-	(void)m, (void)n, (void)k, (void)a, (void)lda, (void)b, (void)ldb, (void)add, (void)c, (void)ldc;
+	(void)ta, (void)tb, (void)m, (void)n, (void)k, (void)a, (void)lda, (void)b, (void)ldb, (void)add, (void)c, (void)ldc;
 	return err_set(ST_UNSUP, "bf16 products are not compiled in");
 }
 #endif

@@ -8,9 +8,9 @@
 /* c[m,n] = alpha op(a) op(b) + beta c, row-major */
 void mm_f32(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
             int64_t ldb, float beta, float *c, int64_t ldc);
-/* c[m,n] (+)= a[m,k] b[n,k]^T, bf16 with f32 sums; add: c is added to.  -1 (error set) when oneDNN fails. */
-int mm_bf16(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb, bool add,
-            float *c, int64_t ldc);
+/* c[m,n] = op(a) op(b), or added to c, bf16 with f32 sums.  -1 (error set) when oneDNN fails. */
+int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b,
+            int64_t ldb, bool add, float *c, int64_t ldc);
 bool mm_have_bf16(void);                /* compiled in */
 
 #endif

@@ -11,15 +11,14 @@
 
 /* Rows and columns of a tile at most.  Large enough that packing (m k + n k elements moved) is little beside
  * 2 m n k operations, small enough that a few hundred tokens still feed several threads. */
-enum { TILE_M = 256, TILE_N = 256, PAD = 16 };
+enum { TILE_M = 256, TILE_N = 256 };
 
-static int64_t round_up(int64_t a, int64_t b)
+int64_t round_up(int64_t a, int64_t b)
 {
 	return div_up(a, b) * b;
 }
 
-/* n cut into as few parts as `most` allows, about equal, of a multiple of PAD. */
-static int64_t even_tile(int64_t n, int64_t most)
+int64_t even_tile(int64_t n, int64_t most)
 {
 	return n <= most ? n : round_up(div_up(n, div_up(n, most)), PAD);
 }
@@ -101,7 +100,7 @@ static void bf16_item(void *arg, int64_t item, int worker)
 	int64_t m = least(p->tm, p->m - i), n = least(p->tn, p->n - j), mp = round_up(m, PAD);
 	float *c = p->c + i * p->ldc + j, *to = m == mp ? c : p->tmp + worker * p->tmp_size;
 
-	if (mm_bf16(mp, n, p->k, p->a16 + i * p->lda, p->lda, p->b16 + j * p->ldb, p->ldb, false, to,
+	if (mm_bf16(0, 1, mp, n, p->k, p->a16 + i * p->lda, p->lda, p->b16 + j * p->ldb, p->ldb, false, to,
 	            m == mp ? p->ldc : n) < 0)
 		atomic_store(&p->bad, 1);
 	for (int64_t r = 0; m != mp && r < m; r++)
@@ -136,7 +135,7 @@ static void narrow_item(void *arg, int64_t item, int worker)
 	}
 }
 
-static void narrow(struct host *h, uint16_t *y16, float *y, const float *x, int64_t n)
+void host_narrow(struct host *h, uint16_t *y16, float *y, const float *x, int64_t n)
 {
 	struct narrow w = { &h->k, y16, y, x, n };
 
@@ -162,7 +161,7 @@ int cpu_linear(struct dev *d, struct tensor *y, const struct tensor *x, const st
 
 		p.tmp_size = (p.tm + PAD) * p.tn;
 		x16 = host_scratch(h, x_size * 2 + T * p.tmp_size * (int64_t)sizeof(float), 1);
-		narrow(h, x16, NULL, x->data, m * k);
+		host_narrow(h, x16, NULL, x->data, m * k);
 		memset(x16 + m * k, 0, (size_t)((mp - m) * k) * sizeof(*x16));
 		p.a16 = x16;
 		p.tmp = (float *)(void *)(x16 + x_size);
@@ -171,7 +170,7 @@ int cpu_linear(struct dev *d, struct tensor *y, const struct tensor *x, const st
 	p.tmp_size = p.tn * k;
 	p.tmp = host_scratch(h, T * p.tmp_size + m * k, sizeof(float));
 	p.a = p.tmp + T * p.tmp_size;
-	narrow(h, NULL, p.tmp + T * p.tmp_size, x->data, m * k);
+	host_narrow(h, NULL, p.tmp + T * p.tmp_size, x->data, m * k);
 	return run(&p, widen_item);
 }
 

@@ -130,7 +130,7 @@ static int factor(double *a, int64_t n)
 
 			for (int64_t k = j + 1; k < n; k++)
 				s -= a[i * n + k] * a[j * n + k];
-			if (i == j && !(s > 0 && s <= HUGE_VAL / 2))
+			if (i == j && !(s > 0 && isfinite(s)))
 				return 1;
 			a[i * n + j] = i == j ? sqrt(s) : s / a[j * n + j];
 		}

@@ -1,0 +1,340 @@
+/* What GPTQ needs of a device: Gram matrices, the factor, the panel.  And the opening of devices. */
+#include "tests/check/check.h"
+
+#include "base/err.h"
+#include "base/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void gram_case(const struct level *l, int m, int k, enum fill f, bool half)
+{
+	float *x = floats((int64_t)m * k, 1), *h = floats((int64_t)k * k, 2), *old = floats((int64_t)k * k, 0);
+	struct tensor X = tensor_view(x, DT_F32, m, k), H = tensor_view(h, DT_F32, k, k);
+
+	seed((uint64_t)(m * 1000 + k));
+	fill(x, (int64_t)m * k, f);
+	for (int i = 0; i < k; i++)
+		for (int j = i; j < k; j++)
+			old[i * k + j] = old[j * k + i] = f == FILL_NORMAL ? (float)normal() * 10 : 0;
+	memcpy(h, old, (size_t)(k * k) * sizeof(*h));
+	where("[%d,%d], %s", m, k, fill_name[f]);
+	l->dev->mm = half ? DT_BF16 : DT_F32;
+	expect(l->dev->ops->gram(l->dev, &H, &X) == 0, "gram returns 0");
+	l->dev->mm = DT_F32;
+	for (int64_t i = 0; half && i < (int64_t)m * k; i++)
+		x[i] = bf16_f32(f32_bf16(x[i]));
+	for (int i = 0; first && i < k; i++) {
+		for (int j = 0; j <= i; j++) {
+			double s = old[i * k + j], size = fabs(s);
+
+			for (int r = 0; r < m; r++) {
+				s += (double)x[r * k + i] * x[r * k + j];
+				size += fabs((double)x[r * k + i] * x[r * k + j]);
+			}
+			near(h[i * k + j], s, size, half ? TOL_BF16_SUM : TOL_F32_SUM);
+			near(h[j * k + i], h[i * k + j], 1, TOL_EXACT);
+		}
+	}
+	clean(h, "h");
+	same(h, (int64_t)k * k * (int64_t)sizeof(*h));
+	release(x);
+	release(h);
+	release(old);
+}
+
+static void check_gram(const struct level *l)
+{
+	static const struct { int m, k; } shape[] = {
+		{ 1, 1 }, { 3, 17 }, { 65, 63 }, { 100, 64 }, { 17, 172 }, { 200, 270 }, { 33, 577 }, { 8200, 5 }, { 20, 1040 },
+	};
+
+	for (int half = 0; half < 2; half++) {
+		test_begin("%s, %d threads: gram, %s", l->name, pool_threads(), half ? "bf16" : "f32");
+		for (size_t s = 0; s < sizeof(shape) / sizeof(*shape); s++)
+			for (int f = 0; f < FILL_WIDE; f++)
+				if (!(half && f == FILL_TINY))
+					gram_case(l, shape[s].m, shape[s].k, (enum fill)f, half);
+		test_end();
+	}
+}
+
+/* h^-1 by Gauss-Jordan, then its Cholesky factor row by row: not the way that chol_inv goes. */
+static void naive_factor(const float *h, int n, double *u)
+{
+	double *a = malloc(sizeof(double) * (size_t)(n * 2 * n));
+
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < n; j++) {
+			a[i * 2 * n + j] = h[i * n + j];
+			a[i * 2 * n + n + j] = i == j;
+		}
+	for (int p = 0; p < n; p++) {
+		double d = 1 / a[p * 2 * n + p];
+
+		for (int j = 0; j < 2 * n; j++)
+			a[p * 2 * n + j] *= d;
+		for (int i = 0; i < n; i++) {
+			double f = a[i * 2 * n + p];
+
+			for (int j = p; i != p && j < 2 * n; j++)
+				a[i * 2 * n + j] -= f * a[p * 2 * n + j];
+		}
+	}
+	memset(u, 0, sizeof(double) * (size_t)(n * n));
+	for (int i = 0; i < n; i++) {
+		for (int j = i; j < n; j++) {
+			double s = a[i * 2 * n + n + j];
+
+			for (int k = 0; k < i; k++)
+				s -= u[k * n + i] * u[k * n + j];
+			u[i * n + j] = i == j ? sqrt(s) : s / u[i * n + i];
+		}
+	}
+	free(a);
+}
+
+/* x' x / m + damp, m = 2 n rows of x that share a direction, as activations do */
+static void hessian(float *h, int n, double damp)
+{
+	float *x = floats((int64_t)2 * n * n, 0);
+	struct tensor X = tensor_view(x, DT_F32, 2 * n, n), H = tensor_view(h, DT_F32, n, n);
+
+	for (int r = 0; r < 2 * n; r++) {
+		double common = normal();
+
+		for (int j = 0; j < n; j++)
+			x[r * n + j] = (float)((normal() + common) * (1 + j % 7));
+	}
+	memset(h, 0, sizeof(float) * (size_t)(n * n));
+	level[0].dev->ops->gram(level[0].dev, &H, &X);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < n; j++)
+			h[i * n + j] = (float)(h[i * n + j] / (2 * n) + (i == j ? damp : 0));
+	release(x);
+}
+
+/* |u'u h - 1| / (|u'u| |h|), Frobenius, by the products in double */
+static double residual(const float *u, const float *h, int n)
+{
+	double *g = calloc((size_t)(n * n), sizeof(*g)), *row = malloc(sizeof(double) * (size_t)n), r = 0, gg = 0, hh = 0;
+
+	for (int k = 0; k < n; k++)
+		for (int i = k; i < n; i++)
+			for (int j = k; j < n; j++)
+				g[i * n + j] += (double)u[k * n + i] * u[k * n + j];
+	for (int i = 0; i < n; i++) {
+		memset(row, 0, sizeof(double) * (size_t)n);
+		for (int k = 0; k < n; k++)
+			for (int j = 0; j < n; j++)
+				row[j] += g[i * n + k] * h[k * n + j];
+		for (int j = 0; j < n; j++) {
+			r += (row[j] - (i == j)) * (row[j] - (i == j));
+			gg += g[i * n + j] * g[i * n + j];
+			hh += (double)h[i * n + j] * h[i * n + j];
+		}
+	}
+	free(g);
+	free(row);
+	return sqrt(r) / sqrt(gg * hh);
+}
+
+static void factor_case(const struct level *l, int n)
+{
+	float *h = floats((int64_t)n * n, 1), *u = floats((int64_t)n * n, 3);
+	struct tensor H = tensor_view(h, DT_F32, n, n), U = tensor_view(u, DT_F32, n, n);
+	double *want = malloc(sizeof(double) * (size_t)(n * n)), low = 0;
+
+	seed((uint64_t)n);
+	hessian(h, n, 0.1);
+	where("n %d", n);
+	expect(l->dev->ops->chol_inv(l->dev, &U, &H) == 0, "chol_inv returns 0");
+	if (first)
+		near(residual(u, h, n), 0, 1, TOL_FACTOR);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < i; j++)
+			low = fmax(low, fabs((double)u[i * n + j]));
+	near(low, 0, 1, TOL_EXACT);
+	if (first && n <= 172) {
+		naive_factor(h, n, want);
+		for (int i = 0; i < n; i++)
+			for (int j = i; j < n; j++)
+				near(u[i * n + j], want[i * n + j], want[j * n + j] + fabs(want[i * n + j]), TOL_FACTOR);
+	}
+	clean(u, "u");
+	same(u, (int64_t)n * n * (int64_t)sizeof(*u));
+	free(want);
+	release(h);
+	release(u);
+}
+
+static void check_factor(const struct level *l)
+{
+	static const int size[] = { 1, 2, 3, 17, 63, 65, 172, 256, 257, 577 };
+	struct host *dev = host(l->dev);
+	int64_t wide = dev->wide_n;
+	float h[9], u[9];
+	struct tensor H = tensor_view(h, DT_F32, 3, 3), U = tensor_view(u, DT_F32, 3, 3);
+
+	for (int f32 = 0; f32 < 2; f32++) {
+		test_begin("%s, %d threads: chol_inv, %s first", l->name, pool_threads(), f32 ? "f32" : "f64");
+		dev->wide_n = f32 ? 0 : wide;
+		for (size_t s = 0; s < sizeof(size) / sizeof(*size); s++)
+			factor_case(l, size[s]);
+		for (int c = 0; c < 6; c++) {
+			static const float at[6] = { 0, -1, NAN, INFINITY, 1, 1e-3f };
+
+			where("diagonal of 1, 1, %g, off it %g", (double)at[c], c == 4 ? 2.0 : 0);
+			memset(h, 0, sizeof(h));
+			h[0] = h[4] = 1;
+			h[8] = at[c];
+			h[2] = h[6] = c == 4 ? 2 : 0;
+			expect(l->dev->ops->chol_inv(l->dev, &U, &H) == (c == 5 ? 0 : 1),
+			       "1 when it is not positive definite, else 0");
+		}
+		/* 1, 1 + 1e-9 rounds in f32 to a singular matrix in its second pivot; f64 sees 1 - (1 - 2^-24)^2 */
+		where("nearly singular");
+		memset(h, 0, sizeof(h));
+		h[0] = h[4] = h[8] = 1;
+		h[1] = h[3] = 1 - 0x1p-24f;
+		expect(l->dev->ops->chol_inv(l->dev, &U, &H) == 0, "f64 after all");
+		near(u[0], 1 / sqrt(1 - pow(1 - 0x1p-24, 2)), 1 / sqrt(0x1p-23), TOL_F32);
+		test_end();
+	}
+	dev->wide_n = wide;
+}
+
+/* The textbook, one row and one column after the other, in the arithmetic that op.h prescribes. */
+static void naive_panel(int nb, float *w, const float *u, int ldu, const float *scale, const float *zero, const int32_t *grp,
+                        int maxq, uint8_t *code, float *e)
+{
+	for (int j = 0; j < nb; j++) {
+		float s = scale[grp[j]], z = zero[grp[j]];
+		volatile float ratio = w[j] / s, c = rintf(ratio) + z, d;
+
+		if (!(c > 0))
+			c = 0;
+		if (c > (float)maxq)
+			c = (float)maxq;
+		d = (c - z) * s;
+		code[j] = (uint8_t)c;
+		e[j] = (w[j] - d) / u[j * ldu + j];
+		w[j] = d;
+		for (int k = j + 1; k < nb; k++) {
+			volatile float p = e[j] * u[j * ldu + k];
+
+			w[k] = w[k] - p;
+		}
+	}
+}
+
+static void panel_case(const struct level *l, int rows, int nb, int group, int maxq, enum fill f, bool shuffle)
+{
+	int G = nb / group + 1, ldw = nb + 5, ldu = nb + 3, ldc = nb + 1, ldg = G + 2;
+	float *w = floats((int64_t)rows * ldw, 1), *u = floats((int64_t)nb * ldu, 2), *e = floats((int64_t)rows * nb, 3);
+	float *scale = floats((int64_t)rows * ldg, 1), *zero = floats((int64_t)rows * ldg, 0), *row = floats(nb, 0), *ee = floats(nb, 0);
+	uint8_t *code = guarded((int64_t)rows * ldc, 1, 3), cc[256];
+	float *old = floats((int64_t)rows * ldw, 0);
+	int32_t grp[256];
+
+	seed((uint64_t)(rows * 1000 + nb));
+	fill(w, (int64_t)rows * ldw, f);
+	fill(u, (int64_t)nb * ldu, FILL_NORMAL);
+	for (int j = 0; j < nb; j++) {
+		u[j * ldu + j] = 1.5f + fabsf(u[j * ldu + j]);
+		grp[j] = (int32_t)(shuffle ? rnd() % (uint64_t)G : (uint64_t)(j / group));
+	}
+	for (int i = 0; i < rows * ldg; i++) {
+		scale[i] = f == FILL_TINY && i % 5 == 0 ? 1e-42f : (float)(0.2 + fabs(uniform())) * (f == FILL_LARGE ? 1e3f : 0.3f);
+		zero[i] = (float)(rnd() % (uint64_t)(maxq + 1));
+	}
+	for (int r = 0; r < rows; r++)
+		sentinel(w + r * ldw + nb, ldw - nb);
+	memcpy(old, w, sizeof(float) * (size_t)(rows * ldw));
+	memset(code, 0xee, (size_t)(rows * ldc));
+	where("[%d,%d], groups of %d%s, codes to %d, %s", rows, nb, group, shuffle ? " shuffled" : "", maxq, fill_name[f]);
+	expect(l->dev->ops->gptq_panel(l->dev, rows, nb, w, ldw, u, ldu, scale, zero, ldg, grp, maxq, code, ldc, e) == 0,
+	       "gptq_panel returns 0");
+	for (int r = 0; r < rows; r++) {
+		memcpy(row, old + r * ldw, sizeof(float) * (size_t)nb);
+		naive_panel(nb, row, u, ldu, scale + r * ldg, zero + r * ldg, grp, maxq, cc, ee);
+		expect(!memcmp(cc, code + r * ldc, (size_t)nb), "the codes of the textbook");
+		expect(code[r * ldc + nb] == 0xee, "gaps between rows of codes are left alone");
+		for (int j = 0; j < nb; j++) {
+			near(w[r * ldw + j], row[j], 1, TOL_EXACT);
+			near(e[r * nb + j], ee[j], 1, TOL_EXACT);
+		}
+		expect(is_sentinel(w + r * ldw + nb, ldw - nb), "gaps between rows are left alone");
+	}
+	clean(w, "w");
+	clean(e, "e");
+	clean(code, "code");
+	same(w, (int64_t)rows * ldw * 4);
+	same(code, (int64_t)rows * ldc);
+	same(e, (int64_t)rows * nb * 4);
+	release(w);
+	release(u);
+	release(e);
+	release(scale);
+	release(zero);
+	release(row);
+	release(ee);
+	release(code);
+	release(old);
+}
+
+static void check_panel(const struct level *l)
+{
+	static const int rows[] = { 1, 3, 16, 17, 63, 65, 130 }, nb[] = { 1, 3, 7, 8, 17, 63, 128 };
+
+	test_begin("%s, %d threads: gptq_panel", l->name, pool_threads());
+	for (int r = 0; r < 7; r++)
+		for (int b = 0; b < 7; b++)
+			panel_case(l, rows[r], nb[b], b % 2 ? 16 : 32, r % 3 == 0 ? 15 : r % 3 == 1 ? 3 : 255,
+			           (enum fill)((r + b) % FILL_LAST), r % 2);
+	test_end();
+}
+
+void check_solver(const struct level *l)
+{
+	check_gram(l);
+	check_factor(l);
+	check_panel(l);
+}
+
+void check_devices(void)
+{
+	struct dev *d;
+
+	test_begin("devices");
+	where("unknown");
+	expect(!dev_open("tpu", 0, 1) && err_status() == ST_UNSUP, "refused with status 4");
+	where("auto");
+	unsetenv("LLMC_CPU_MASK");
+	d = dev_open("cpu", 0, 1);
+	dev_auto(d, DT_F32);
+	expect(d->mm == DT_F32, "an F32 checkpoint is multiplied in f32");
+	dev_auto(d, DT_BF16);
+	expect(d->mm == (host(d)->fast_bf16 ? DT_BF16 : DT_F32), "a BF16 one in bf16 where that is fast");
+	expect(strstr(dev_describe(d), dtype_name(d->mm)) != NULL, "the description says so");
+	expect(strstr(dev_describe(d), "OpenBLAS ") != NULL, "and names the kernel of OpenBLAS");
+	dev_close(d);
+	where("asked for");
+	d = dev_open("cpu", 1, 1);
+	dev_auto(d, DT_BF16);
+	expect(d->mm == DT_F32, "f32 stays f32");
+	dev_close(d);
+	d = dev_open("ref", 2, 1);
+	dev_auto(d, DT_F32);
+	expect(d->mm == DT_BF16, "bf16 stays bf16");
+	dev_close(d);
+	where("masked");
+	setenv("LLMC_CPU_MASK", "avx2", 1);
+	d = dev_open("cpu", 0, 1);
+	dev_auto(d, DT_BF16);
+	expect(host(d)->feat == 0 && d->mm == DT_F32, "without avx2 nothing that needs it is used");
+	dev_close(d);
+	unsetenv("LLMC_CPU_MASK");
+	test_end();
+}
