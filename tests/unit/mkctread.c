@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 static struct st file[64];
+static char *bytes[64];
 static int nfile;
 static char *line[65536];
 static int n;
@@ -199,8 +200,11 @@ int main(int argc, char **argv)
 	if (glob(pattern, 0, NULL, &g))
 		die(ST_NO, "no weights");
 	for (size_t i = 0; i < g.gl_pathc; i++) {
-		char *buf = slurp(g.gl_pathv[i], &len);
+		char *buf;
 
+		if (nfile == 64)
+			die(ST_NO, "too many files");
+		buf = bytes[nfile] = slurp(g.gl_pathv[i], &len);
 		if (!st_head_size(buf, len, len) || st_parse(&file[nfile], buf, len, g.gl_pathv[i]) < 0)
 			die_err();
 		if (!cJSON_GetObjectItem(file[nfile].meta, "format"))
@@ -212,9 +216,17 @@ int main(int argc, char **argv)
 		for (int k = 0; k < file[i].n; k++)
 			one(q, &file[i].e[k].t);
 	qsort(line, (size_t)n, sizeof(*line), by_text);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		puts(line[i]);
+		free(line[i]);
+	}
+	for (int i = 0; i < nfile; i++) {
+		st_free(&file[i]);
+		free(bytes[i]);
+	}
 	globfree(&g);
 	cJSON_Delete(c);
+	free(pattern);
+	free(text);
 	return 0;
 }
