@@ -74,7 +74,7 @@ static void step_scale(struct refine *f, int64_t o, float *d, float *r, float *e
 	if (!(den > 0))
 		return;
 	t = (float)(*s + num / den);
-	if (!(t > *s / 2 && t < *s * 2))
+	if (!(t / *s > 0.5f && t / *s < 2))
 		return;
 	t = scale_round(t, f->q->scale_dt);
 	step = (double)t - *s;

@@ -29,14 +29,13 @@ static float maxq_of(const struct qspec *s)
 
 float scale_round(float s, enum dtype dt)
 {
-	if (dt == DT_F32)
-		return s > 0x1p-126f ? s : 0x1p-126f;
-	s = bf16_f32(f32_bf16(s));
-	if (dt == DT_F16) {
+	float least = dt == DT_F16 ? 0x1p-24f : 0x1p-126f;
+
+	if (dt != DT_F32)
+		s = bf16_f32(f32_bf16(s));
+	if (dt == DT_F16)
 		s = f16_f32(f32_f16(s));
-		return s > 0x1p-24f ? s : 0x1p-24f;
-	}
-	return s > 0x1p-126f ? s : 0x1p-126f;
+	return fabsf(s) > least ? s : copysignf(least, s);
 }
 
 /* Sum over the block w [rows, n] (row stride ld) of imp[i] * e^2. */
@@ -73,22 +72,27 @@ CLONES static void round_row(const float *w, int n, float s, float z, float maxq
 }
 
 /* Shrunk ranges: a coarse walk over 1 .. 0.30 of the full range, then a fine one about its best, where the
- * zero may also move by one. */
+ * zero may also move by one.  A symmetric grid has one code more below zero than above; a negative scale
+ * turns it round, for groups whose far end is the positive one. */
 static void search(const struct group *b, enum dtype dt, bool sym, float full, float lo, float *scale, float *zero)
 {
 	enum { COARSE = 28, FINE = 10 };
 	float best = grid_error(b, *scale, *zero), at = 1;
 
 	for (int i = 1; i < COARSE; i++) {
-		float p = 1 - 0.025f * (float)i, s = scale_round(full * p, dt);
-		float z = sym ? *zero : fminf(grid_rne(fminf(-lo * p / s, 65536)), b->maxq);
-		float e = grid_error(b, s, z);
+		float p = 1 - 0.025f * (float)i;
 
-		if (e < best) {
-			best = e;
-			at = p;
-			*scale = s;
-			*zero = z;
+		for (int sign = 1; sign >= (sym ? -1 : 1); sign -= 2) {
+			float s = scale_round(full * p * (float)sign, dt);
+			float z = sym ? *zero : fminf(grid_rne(fminf(-lo * p / s, 65536)), b->maxq);
+			float e = grid_error(b, s, z);
+
+			if (e < best) {
+				best = e;
+				at = p * (float)sign;
+				*scale = s;
+				*zero = z;
+			}
 		}
 	}
 	for (int i = 0; i <= FINE; i++) {

@@ -4,7 +4,7 @@
 
 #include "tensor/qrec.h"
 
-/* Nearest value that dt holds; a scale that would become 0 stays the smallest positive one.  For DT_F16 the
+/* Nearest value that dt holds; a scale that would become 0 stays the smallest of its sign.  For DT_F16 the
  * mantissa is also cut to BF16's 8 bits, so that the number is the same in both formats. */
 float scale_round(float s, enum dtype dt);
 
@@ -27,8 +27,8 @@ static inline float grid_code(float w, float scale, float zero, float maxq)
 
 /* Fits scales and zeros to weights (finite); rows in parallel.  A zero is a whole number in [0, 2^bits).
  * Symmetric: scale = absmax / ((2^bits - 1) / 2), as compressed-tensors; asymmetric: the range is widened to
- * hold 0, scale = (max - min) / (2^bits - 1), zero = rne(-min / scale).  QR_MSE tries shrunk ranges and
- * neighbouring zeros and keeps the least sum of imp[i] * e^2 (imp NULL: all 1).  Everything is evaluated with
+ * hold 0, scale = (max - min) / (2^bits - 1), zero = rne(-min / scale).  QR_MSE tries shrunk ranges,
+ * neighbouring zeros and, when symmetric, negative scales, and keeps the least sum of imp[i] * e^2 (imp NULL: all 1).  Everything is evaluated with
  * the scale as it will be stored, in q->scale_dt.
  * grid_fit_rows: every group of w [out, in].  grid_fit: group g alone, from w [out, n] of row stride ld. */
 void grid_fit_rows(struct qrec *q, const float *w, const float *imp, int64_t out, int64_t in);

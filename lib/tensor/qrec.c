@@ -110,7 +110,7 @@ static int check_scales(const struct qrec *q, uint64_t n)
 			r = bf16_f32(f32_bf16(s));
 		else if (q->scale_dt == DT_F16)
 			r = f16_f32(f32_f16(s));
-		if (!isfinite(s) || !(s > 0))
+		if (!isfinite(s) || s == 0 || (s < 0 && q->zero))
 			return err_set(ST_BAD, "scale %llu is %g", (unsigned long long)i, (double)s);
 		if (r != s)
 			return err_set(ST_BAD, "scale %llu, %g, is not a value of %s", (unsigned long long)i, (double)s,

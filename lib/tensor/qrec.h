@@ -24,8 +24,8 @@ void qrec_init(struct qrec *, const struct qspec *, int64_t out, int64_t in, str
 void qrec_dequant(const struct qrec *, int64_t in, int64_t r0, int64_t r1, float *w);
 /* Bits that the tensor's stored numbers take: codes, scales at scale_dt, zeros at `bits`, perm at 32. */
 double qrec_bits(const struct qrec *, int64_t out, int64_t in);
-/* Everything a reader may rely on: shapes agree, codes and zeros < 2^bits, scales finite and > 0, perm a
- * permutation.  -1: error set (ST_BAD). */
+/* Everything a reader may rely on: shapes agree, codes and zeros < 2^bits, scales finite and not 0 (negative
+ * only without zeros: a symmetric grid turned round), perm a permutation.  -1: error set (ST_BAD). */
 int qrec_check(const struct qrec *, int64_t out, int64_t in);
 
 #endif

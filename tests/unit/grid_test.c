@@ -76,6 +76,7 @@ static void ties(void)
 static void searched(struct arena *mem)
 {
 	enum { OUT = 9, IN = 70 };
+	const float far[] = { 4, 3, -1, -3 };   /* -4 .. 3 the other way round */
 	float w[OUT * IN], imp[IN];
 	struct rng r;
 	struct qrec a, b, c;
@@ -90,6 +91,8 @@ static void searched(struct arena *mem)
 	fitted(&c, "int3:g32:asym:mse", w, imp, OUT, IN, mem);
 	ok(error(&b, w, NULL, OUT, IN) < .9 * error(&a, w, NULL, OUT, IN), "a search for the least error finds less");
 	ok(error(&c, w, imp, OUT, IN) < error(&b, w, imp, OUT, IN), "importance steers it");
+	fitted(&a, "int3:channel:sym:mse", far, NULL, 1, 4, mem);
+	ok(a.scale[0] == -1 && error(&a, far, NULL, 1, 4) == 0, "a symmetric grid turns round where that fits");
 }
 
 static void scales(void)
