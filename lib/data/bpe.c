@@ -86,6 +86,14 @@ static void note_pair(struct bpe *b, int32_t left, int32_t right, const char *l,
 		cutset_pair(&b->cut, utf8_get(l + utf8_prev(l, nl), &len), utf8_get(r, &len));
 }
 
+void bpe_pair(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t both)
+{
+	if (2 * (b->nmerge + 1) > b->npair)
+		grow_table(b);
+	*pair_slot(b, pair_key(left, right)) = (struct pair){ pair_key(left, right), rank, both };
+	b->nmerge++;
+}
+
 int bpe_merge(struct bpe *b, const char *l, size_t nl, const char *r, size_t nr)
 {
 	int32_t left = vocab_find(b->vocab, l, nl), right = vocab_find(b->vocab, r, nr), both;
@@ -101,10 +109,7 @@ int bpe_merge(struct bpe *b, const char *l, size_t nl, const char *r, size_t nr)
 	both = vocab_find(b->vocab, b->whole.p, b->whole.n);
 	if (both < 0)
 		return err_set(ST_BAD, "'%.*s' is no token", clip(b->whole.n), b->whole.p);
-	if (2 * (b->nmerge + 1) > b->npair)
-		grow_table(b);
-	*pair_slot(b, pair_key(left, right)) =
-		(struct pair){ pair_key(left, right), (uint32_t)b->nmerge++, both };
+	bpe_pair(b, left, right, (uint32_t)b->nmerge, both);
 	note_pair(b, left, right, l, nl, r, nr);
 	return 0;
 }
@@ -114,7 +119,6 @@ static int load_merges(struct bpe *b, const struct jnode *list)
 	const struct jnode *m;
 	size_t i = 0;
 
-	table_new(b, list->len);
 	JT_EACH(m, list) {
 		const char *sp;
 		int rc;
@@ -145,26 +149,16 @@ static int load_text(const struct jnode *model, const char *key, const char **s,
 	return rc < 0 ? -1 : 0;
 }
 
-int bpe_load(struct bpe *b, const struct jnode *model, const struct vocab *vocab)
+void bpe_init(struct bpe *b, const struct vocab *vocab, size_t expect)
 {
-	const struct jnode *merges;
-	const char *unk = NULL;
-	size_t nunk = 0;
 	char hex[8];
-	int rc;
 
 	memset(b, 0, sizeof(*b));
 	b->vocab = vocab;
 	b->unk = -1;
-	cutset_init(&b->cut);
 	b->prefix = b->suffix = "";
-	if (jt_bool(model, "fuse_unk", &b->fuse_unk) < 0 || jt_bool(model, "byte_fallback", &b->byte_fallback) < 0 ||
-	    jt_bool(model, "ignore_merges", &b->ignore_merges) < 0 || load_text(model, "unk_token", &unk, &nunk) < 0 ||
-	    load_text(model, "continuing_subword_prefix", &b->prefix, &b->nprefix) < 0 ||
-	    load_text(model, "end_of_word_suffix", &b->suffix, &b->nsuffix) < 0)
-		return -1;
-	if (unk && (b->unk = vocab_find(vocab, unk, nunk)) < 0)
-		return err_set(ST_BAD, "unk_token '%.40s' is no token", unk);
+	cutset_init(&b->cut);
+	table_new(b, expect);
 	for (int i = 0; i < 256; i++) {
 		snprintf(hex, sizeof(hex), "<0x%02X>", i);
 		b->fallback[i] = vocab_find(vocab, hex, 6);
@@ -172,11 +166,25 @@ int bpe_load(struct bpe *b, const struct jnode *model, const struct vocab *vocab
 	b->ascii = xmalloc(128 * sizeof(*b->ascii));
 	for (int i = 0; i < 128; i++)
 		b->ascii[i] = vocab_find(vocab, &(char){ (char)i }, 1);
-	if ((rc = jt_arr(model, "merges", &merges)) < 0)
+}
+
+int bpe_load(struct bpe *b, const struct jnode *model, const struct vocab *vocab)
+{
+	const struct jnode *merges = NULL;
+	const char *unk = NULL;
+	size_t nunk = 0;
+
+	if (jt_arr(model, "merges", &merges) < 0)
 		return -1;
-	if (!rc)
-		table_new(b, 0);
-	else if (load_merges(b, merges) < 0)
+	bpe_init(b, vocab, merges ? merges->len : 0);
+	if (jt_bool(model, "fuse_unk", &b->fuse_unk) < 0 || jt_bool(model, "byte_fallback", &b->byte_fallback) < 0 ||
+	    jt_bool(model, "ignore_merges", &b->ignore_merges) < 0 || load_text(model, "unk_token", &unk, &nunk) < 0 ||
+	    load_text(model, "continuing_subword_prefix", &b->prefix, &b->nprefix) < 0 ||
+	    load_text(model, "end_of_word_suffix", &b->suffix, &b->nsuffix) < 0)
+		return -1;
+	if (unk && (b->unk = vocab_find(vocab, unk, nunk)) < 0)
+		return err_set(ST_BAD, "unk_token '%.40s' is no token", unk);
+	if (merges && load_merges(b, merges) < 0)
 		return -1;
 	if (b->nprefix || b->nsuffix || b->ignore_merges || vocab_find(vocab, MARK, 3) < 0)
 		b->cut.on = false;

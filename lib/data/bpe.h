@@ -47,6 +47,10 @@ struct bpe_room {
 int bpe_load(struct bpe *, const struct jnode *model, const struct vocab *);
 /* Whether words can be handed as raw bytes; if so, they must be from now on. */
 bool bpe_use_bytes(struct bpe *);
+/* A model without options, to be filled by bpe_pair; `expect` of them. */
+void bpe_init(struct bpe *, const struct vocab *, size_t expect);
+/* The two merge into `both`, before those of higher rank.  Of equal ranks the leftmost goes first. */
+void bpe_pair(struct bpe *, int32_t left, int32_t right, uint32_t rank, int32_t both);
 /* Adds the merge (left, right), of the next rank.  -1: error set, without a place. */
 int bpe_merge(struct bpe *, const char *l, size_t nl, const char *r, size_t nr);
 int bpe_word(const struct bpe *, struct bpe_room *, const char *w, size_t n, struct ids *out);

@@ -3,9 +3,9 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "data/utf8.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -346,4 +346,20 @@ int jt_arr(const struct jnode *obj, const char *key, const struct jnode **out)
 int jt_obj(const struct jnode *obj, const char *key, const struct jnode **out)
 {
 	return typed(obj, key, JT_OBJ, "an object", out);
+}
+
+void jt_quote(struct bytes *out, const char *s, size_t n)
+{
+	char esc[8];
+
+	bytes_put(out, "\"", 1);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c < 0x20 || c == '"' || c == '\\')
+			bytes_put(out, esc, (size_t)snprintf(esc, sizeof(esc), "\\u%04x", c));
+		else
+			bytes_put(out, s + i, 1);
+	}
+	bytes_put(out, "\"", 1);
 }

@@ -4,9 +4,7 @@
 #ifndef JTREE_H
 #define JTREE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "data/utf8.h"
 
 enum jtype { JT_NULL, JT_FALSE, JT_TRUE, JT_NUM, JT_STR, JT_ARR, JT_OBJ };
 
@@ -43,5 +41,7 @@ int jt_int(const struct jnode *obj, const char *key, int64_t min, int64_t max, i
 int jt_str(const struct jnode *obj, const char *key, const struct jnode **out);
 int jt_arr(const struct jnode *obj, const char *key, const struct jnode **out);
 int jt_obj(const struct jnode *obj, const char *key, const struct jnode **out);
+/* Appends s, which is UTF-8, as a JSON string. */
+void jt_quote(struct bytes *, const char *s, size_t n);
 
 #endif

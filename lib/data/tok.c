@@ -49,10 +49,17 @@ bool tok_files_set(struct tok_files *f, const char *name, const void *buf, size_
 		{ "tokenizer.model", &f->spm, &f->spm_len },
 		{ "tokenizer_config.json", &f->config, &f->config_len },
 		{ "special_tokens_map.json", &f->special, &f->special_len },
+		{ "vocab.json", &f->vocab, &f->vocab_len },
+		{ "merges.txt", &f->merges, &f->merges_len },
+		{ "vocab.txt", &f->words, &f->words_len },
+		{ "added_tokens.json", &f->added, &f->added_len },
+		{ ".tiktoken", &f->ranks, &f->ranks_len },
 	};
 
+	const char *dot = strrchr(name, '.');
+
 	for (size_t i = 0; i < sizeof(place) / sizeof(*place); i++)
-		if (!strcmp(place[i].name, name)) {
+		if (!strcmp(place[i].name, place[i].name[0] == '.' && dot ? dot : name)) {
 			*place[i].buf = buf;
 			*place[i].len = len;
 			return true;
@@ -63,8 +70,10 @@ bool tok_files_set(struct tok_files *f, const char *name, const void *buf, size_
 static uint64_t digest(const struct tok_files *f)
 {
 	const struct { const void *p; size_t n; } part[] = {
-		{ f->json, f->json_len }, { f->json ? NULL : f->spm, f->spm_len },
-		{ f->config, f->config_len }, { f->special, f->special_len },
+		{ f->json, f->json_len }, { f->json ? NULL : f->spm, f->spm_len }, { f->config, f->config_len },
+		{ f->special, f->special_len }, { f->json || f->spm ? NULL : f->ranks, f->ranks_len },
+		{ f->json || f->spm ? NULL : f->vocab, f->vocab_len }, { f->json || f->spm ? NULL : f->merges, f->merges_len },
+		{ f->json || f->spm ? NULL : f->words, f->words_len }, { f->json ? NULL : f->added, f->added_len },
 	};
 	uint64_t h[sizeof(part) / sizeof(*part)];
 
@@ -88,11 +97,19 @@ struct tok *tok_load(const struct tok_files *f)
 	rc = tokconf_load(&conf, f);
 	if (rc == 0) {
 		if (f->json)
-			rc = tok_load_json(t, f->json, f->json_len, &conf);
+			rc = tok_load_json(t, f->json, f->json_len, &conf, "tokenizer.json");
+		else if (f->spm && is_ranks(f->spm, f->spm_len))
+			rc = tok_load_ranks(t, f->spm, f->spm_len, &conf);
 		else if (f->spm)
 			rc = tok_load_spm(t, f->spm, f->spm_len, &conf);
+		else if (f->ranks)
+			rc = tok_load_ranks(t, f->ranks, f->ranks_len, &conf);
+		else if (f->vocab && f->merges)
+			rc = tok_load_vocab(t, f, &conf);
+		else if (f->words)
+			rc = tok_load_words(t, f, &conf);
 		else
-			rc = err_set(ST_BAD, "no tokenizer.json and no tokenizer.model");
+			rc = err_set(ST_BAD, "no tokenizer.json, nor another file of a tokenizer");
 	}
 	tokconf_free(&conf);
 	if (rc < 0) {

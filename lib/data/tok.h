@@ -12,6 +12,12 @@ struct tok_files {
 	const void *spm;      size_t spm_len;           /* tokenizer.model (SentencePiece, or ranks) */
 	const void *config;   size_t config_len;        /* tokenizer_config.json */
 	const void *special;  size_t special_len;       /* special_tokens_map.json */
+	/* Without the first two, the older forms: */
+	const void *ranks;    size_t ranks_len;         /* *.tiktoken */
+	const void *vocab;    size_t vocab_len;         /* vocab.json, and */
+	const void *merges;   size_t merges_len;        /* merges.txt */
+	const void *words;    size_t words_len;         /* vocab.txt */
+	const void *added;    size_t added_len;         /* added_tokens.json */
 };
 /* Takes the file `name` (a base name) into its place.  False: none of a tokenizer's. */
 bool tok_files_set(struct tok_files *, const char *name, const void *buf, size_t len);

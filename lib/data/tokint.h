@@ -62,8 +62,12 @@ struct tok {
 };
 
 /* The loaders; each sets t->eng first of all.  -1: error set. */
-int tok_load_json(struct tok *, const void *buf, size_t len, struct tokconf *);
+int tok_load_json(struct tok *, const void *buf, size_t len, struct tokconf *, const char *what);
 int tok_load_spm(struct tok *, const void *buf, size_t len, struct tokconf *);
+int tok_load_ranks(struct tok *, const void *buf, size_t len, struct tokconf *);
+int tok_load_vocab(struct tok *, const struct tok_files *, struct tokconf *);           /* vocab.json, merges.txt */
+int tok_load_words(struct tok *, const struct tok_files *, struct tokconf *);           /* vocab.txt */
+bool is_ranks(const void *buf, size_t len);             /* tokenizer.model may be such a file */
 
 /* Gives the text block of a JSON tree to the tokenizer, which keeps it. */
 void tok_keep(struct tok *, struct jtree *);

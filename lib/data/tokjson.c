@@ -121,13 +121,13 @@ static int load_model(struct hf *h, struct tok *t, const struct jnode *root)
 static int load_added(struct tok *t, const struct jnode *root)
 {
 	const struct jnode *list, *v, *s;
-	int64_t id = -1;
 	int rc = jt_arr(root, "added_tokens", &list);
 
 	if (rc <= 0)
 		return rc;
 	JT_EACH(v, list) {
 		struct added_tok a = { 0 };
+		int64_t id = -1;
 		int32_t got;
 
 		if (jt_str(v, "content", &s) <= 0)
@@ -139,7 +139,7 @@ static int load_added(struct tok *t, const struct jnode *root)
 		if (jt_int(v, "id", 0, INT32_MAX, &id) < 0 || added_flags(&a, v) < 0 ||
 		    (got = added_put(&t->added, &a, &t->vocab, t->vocab.n)) < 0)
 			return -1;
-		if (got != id)
+		if (id >= 0 && got != id)
 			warn("tokenizer.json gives '%.*s' the id %lld, it is %d", clip(a.len), a.s, (long long)id, got);
 	}
 	return 0;
@@ -311,15 +311,15 @@ static int load(struct tok *t, const struct jnode *root, struct tokconf *conf)
 	return hf_parts(h, root) < 0 || load_model(h, t, root) < 0 ? -1 : hf_done(h, t, root, conf);
 }
 
-int tok_load_json(struct tok *t, const void *buf, size_t len, struct tokconf *conf)
+int tok_load_json(struct tok *t, const void *buf, size_t len, struct tokconf *conf, const char *what)
 {
 	struct jtree tree;
 	int rc;
 
-	if (jtree_parse(&tree, buf, len, "tokenizer.json") < 0)
+	if (jtree_parse(&tree, buf, len, what) < 0)
 		return -1;
 	rc = load(t, tree.v, conf);
 	tok_keep(t, &tree);
 	jtree_free(&tree);
-	return rc < 0 ? err_at("tokenizer.json") : 0;
+	return rc < 0 ? err_at("%s", what) : 0;
 }

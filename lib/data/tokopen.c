@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 
 static const char *const names[] = {
-	"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+	"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "qwen.tiktoken",
+	"vocab.json", "merges.txt", "vocab.txt", "added_tokens.json",
 };
 enum { NNAME = sizeof(names) / sizeof(*names) };
 
@@ -102,7 +103,7 @@ static bool ends(const char *s, const char *with)
 }
 
 /* Without a telling name: JSON begins with a brace, a SentencePiece model with its first piece (field 1 of
- * type 2), a rank file with base64; anything else is a bundle, plain or compressed. */
+ * type 2); anything else is a bundle, plain or compressed. */
 static const char *kind_of(const char *path)
 {
 	unsigned char b[512];
@@ -117,6 +118,10 @@ static const char *kind_of(const char *path)
 		return "tokenizer.json";
 	if (ends(path, ".model"))
 		return "tokenizer.model";
+	if (ends(path, ".tiktoken"))
+		return ".tiktoken";
+	if (ends(path, "vocab.txt"))
+		return "vocab.txt";
 	while (i < n && (b[i] == ' ' || (b[i] >= 9 && b[i] <= 13)))
 		i++;
 	if (i < n && b[i] == '{')

@@ -86,19 +86,14 @@ static void check_file(const struct tok *t, const char *golden, bool spm, bool h
 
 struct row {
 	const char *golden, *file;
+	const char *more, *config;
 };
 
 static void check_row(const struct row *r, bool here)
 {
 	bool spm = !strncmp(r->golden, "spm", 3);
-	struct tok_files f = { 0 };
-	struct tok *t;
-	size_t n;
-	char *s = slurp(r->file, &n);
+	struct tok *t = tok_from(r->file, r->more, r->config);
 
-	tok_files_set(&f, spm ? "tokenizer.model" : "tokenizer.json", s, n);
-	t = tok_load(&f);
-	free(s);
 	if (ok(t != NULL, "%s: loads", r->golden))
 		check_file(t, r->golden, spm, here);
 	else
@@ -109,29 +104,36 @@ static void check_row(const struct row *r, bool here)
 int main(void)
 {
 	static const struct row here[] = {
-		{ "hf_stories260K", "tests/golden/tok/stories260K.json" },
-		{ "spm_stories260K", "tests/golden/tok/stories260K.model" },
-		{ "spm_mini_bpe_bytefallback_identity", "tests/golden/tok/mini_bpe.model" },
+		{ "hf_stories260K", "tests/golden/tok/stories260K.json", NULL, NULL },
+		{ "spm_stories260K", "tests/golden/tok/stories260K.model", NULL, NULL },
+		{ "spm_mini_bpe_bytefallback_identity", "tests/golden/tok/mini_bpe.model", NULL, NULL },
 	};
 	static const struct row row[] = {
-		{ "hf_llama2", "data/tokenizers/llama2/tokenizer.json" },
-		{ "hf_phi-3", "data/tokenizers/phi-3/tokenizer.json" },
-		{ "hf_stories260K", "models/stories260K/tokenizer.json" },
-		{ "hf_falcon", "data/tokenizers/falcon/tokenizer.json" },
-		{ "hf_gpt-neox", "data/tokenizers/gpt-neox/tokenizer.json" },
-		{ "hf_phi-2", "data/tokenizers/phi-2/tokenizer.json" },
-		{ "hf_granite", "data/tokenizers/granite/tokenizer.json" },
-		{ "spm_llama2", "data/tokenizers/llama2/tokenizer.model" },
-		{ "spm_mistral-v1", "data/tokenizers/mistral/tokenizer.v1.model" },
-		{ "spm_mistral-v3", "data/tokenizers/mistral/tokenizer.v3.model" },
-		{ "spm_internlm2", "data/tokenizers/internlm2/tokenizer.model" },
-		{ "spm_stories260K", "models/stories260K/tokenizer.model" },
-		{ "spm_mini_bpe_bytefallback_identity", "data/tokenizers/spm-mini/bpe_bytefallback_identity.model" },
-		{ "spm_mini_unigram_nmt_nfkc", "data/tokenizers/spm-mini/unigram_nmt_nfkc.model" },
-		{ "spm_mini_unigram_bytefallback_nfkc_cf_noprefix",
-		  "data/tokenizers/spm-mini/unigram_bytefallback_nfkc_cf_noprefix.model" },
-		{ "hf_t5-small", "data/tokenizers/t5-small/tokenizer.json" },
-		{ "spm_mini_bpe_suffix_userdef", "data/tokenizers/spm-mini/bpe_suffix_userdef.model" },
+		{ "hf_llama2", "data/tokenizers/llama2/tokenizer.json", NULL, NULL },
+		{ "hf_phi-3", "data/tokenizers/phi-3/tokenizer.json", NULL, NULL },
+		{ "hf_stories260K", "models/stories260K/tokenizer.json", NULL, NULL },
+		{ "hf_gpt2", "data/tokenizers/gpt2/vocab.json", "data/tokenizers/gpt2/merges.txt", NULL },
+		{ "hf_opt", "data/tokenizers/opt/vocab.json", "data/tokenizers/opt/merges.txt",
+		  "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_bos_token\":true,\"bos_token\":\"</s>\",\"eos_token\":\"</s>\","
+		  "\"pad_token\":\"<pad>\",\"unk_token\":\"</s>\",\"additional_special_tokens\":[\"<s>\",\"<unk>\"]}" },
+		{ "hf_roberta", "data/tokenizers/opt/vocab.json", "data/tokenizers/opt/merges.txt", ROBERTA },
+		{ "hf_llama3", "data/tokenizers/llama3/tokenizer.model", NULL, NULL },
+		{ "hf_qwen2", "data/tokenizers/qwen2/qwen.tiktoken", NULL, "data/tokenizers/qwen2/tokenizer_config.json" },
+		{ "hf_bert", "data/tokenizers/bert/vocab.txt", NULL, NULL },
+		{ "hf_falcon", "data/tokenizers/falcon/tokenizer.json", NULL, NULL },
+		{ "hf_gpt-neox", "data/tokenizers/gpt-neox/tokenizer.json", NULL, NULL },
+		{ "hf_phi-2", "data/tokenizers/phi-2/tokenizer.json", NULL, NULL },
+		{ "hf_granite", "data/tokenizers/granite/tokenizer.json", NULL, NULL },
+		{ "spm_llama2", "data/tokenizers/llama2/tokenizer.model", NULL, NULL },
+		{ "spm_mistral-v1", "data/tokenizers/mistral/tokenizer.v1.model", NULL, NULL },
+		{ "spm_mistral-v3", "data/tokenizers/mistral/tokenizer.v3.model", NULL, NULL },
+		{ "spm_internlm2", "data/tokenizers/internlm2/tokenizer.model", NULL, NULL },
+		{ "spm_stories260K", "models/stories260K/tokenizer.model", NULL, NULL },
+		{ "spm_mini_bpe_bytefallback_identity", "data/tokenizers/spm-mini/bpe_bytefallback_identity.model", NULL, NULL },
+		{ "spm_mini_unigram_nmt_nfkc", "data/tokenizers/spm-mini/unigram_nmt_nfkc.model", NULL, NULL },
+		{ "spm_mini_unigram_bytefallback_nfkc_cf_noprefix", "data/tokenizers/spm-mini/unigram_bytefallback_nfkc_cf_noprefix.model", NULL, NULL },
+		{ "hf_t5-small", "data/tokenizers/t5-small/tokenizer.json", NULL, NULL },
+		{ "spm_mini_bpe_suffix_userdef", "data/tokenizers/spm-mini/bpe_suffix_userdef.model", NULL, NULL },
 	};
 	struct jtree cases = slurp_json("tests/golden/tok/cases.json");
 

@@ -76,6 +76,38 @@ static inline struct jtree slurp_json(const char *path)
 	return t;
 }
 
+#define ROBERTA "{\"tokenizer_class\":\"RobertaTokenizer\",\"bos_token\":\"<s>\",\"eos_token\":\"</s>\"," \
+	"\"pad_token\":\"<pad>\",\"unk_token\":\"<unk>\",\"mask_token\":{\"content\":\"<mask>\",\"lstrip\":true}}"
+
+/* A tokenizer from a file, a second one and a configuration, which may be text; the latter two may be NULL.
+ * What the file is, its name says: X.model and X.json are tokenizer.model and tokenizer.json. */
+static inline struct tok *tok_from(const char *file, const char *more, const char *config)
+{
+	struct tok_files f = { 0 };
+	size_t n = 0, k = 0, c = 0;
+	char *s = slurp(file, &n), *m = more ? slurp(more, &k) : NULL, *conf = NULL;
+	const char *ext = strrchr(file, '.');
+	struct tok *t;
+
+	if (!strcmp(ext, ".model"))
+		tok_files_set(&f, "tokenizer.model", s, n);
+	else if (!tok_files_set(&f, strrchr(file, '/') + 1, s, n))
+		tok_files_set(&f, "tokenizer.json", s, n);
+	if (more)
+		tok_files_set(&f, strrchr(more, '/') + 1, m, k);
+	if (config) {
+		conf = config[0] == '{' ? xstrdup(config) : slurp(config, &c);
+		tok_files_set(&f, "tokenizer_config.json", conf, strlen(conf));
+	}
+	t = tok_load(&f);
+	if (!t)
+		diag("%s: %s", file, err_msg());
+	free(s);
+	free(m);
+	free(conf);
+	return t;
+}
+
 /* FIPS 180-4. */
 static inline void sha256_block(uint32_t *h, const unsigned char *p)
 {

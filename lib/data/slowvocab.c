@@ -1,0 +1,245 @@
+/* The files from before tokenizer.json: vocab.json with merges.txt, and vocab.txt.  They hold the model alone;
+ * the rest is what the class named in tokenizer_config.json does in its program.  So the text of a
+ * tokenizer.json is put together from them, and read. */
+#include "data/tokint.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put(struct bytes *b, const char *s)
+{
+	bytes_put(b, s, strlen(s));
+}
+
+static bool begins(const char *s, const char *with)
+{
+	return !strncmp(s, with, strlen(with));
+}
+
+/* --- added tokens --- */
+
+static void put_added(struct bytes *b, const struct jnode *v, bool lstrip)
+{
+	const struct jnode *s = v && v->type == JT_OBJ ? jt_get(v, "content") : v;
+	bool left = lstrip, right = false, single = false;
+
+	if (!s || s->type != JT_STR || !s->len)
+		return;
+	if (v->type == JT_OBJ && (jt_bool(v, "lstrip", &left) < 0 || jt_bool(v, "rstrip", &right) < 0 ||
+	                          jt_bool(v, "single_word", &single) < 0))
+		err_clear();            /* flags of a wrong type are none */
+	put(b, b->p[b->n - 1] == '[' ? "{\"content\":" : ",{\"content\":");
+	jt_quote(b, s->str, s->len);
+	put(b, ",\"special\":true,\"normalized\":false");
+	put(b, left ? ",\"lstrip\":true" : "");
+	put(b, right ? ",\"rstrip\":true" : "");
+	put(b, single ? ",\"single_word\":true}" : "}");
+}
+
+static const struct jnode *said(const struct tokconf *c, const char *key)
+{
+	const struct jnode *v = jt_raw(c->tree.v, key);
+
+	return v ? v : jt_raw(c->map.v, key);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	double x = (*(const struct jnode *const *)a)[1].num, y = (*(const struct jnode *const *)b)[1].num;
+
+	return (x > y) - (x < y);
+}
+
+/* Every token that the configuration names for a purpose, then those of added_tokens.json in order of id. */
+static int put_all_added(struct bytes *b, const struct tok_files *f, const struct tokconf *c,
+                         const char *const *def, struct jtree *added)
+{
+	static const char *const purpose[] = {
+		"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+	};
+	const struct jnode *v, *k, *more, **by_id;
+	size_t n = 0;
+
+	put(b, ",\"added_tokens\":[");
+	for (size_t i = 0; i < sizeof(purpose) / sizeof(*purpose); i++) {
+		struct jnode name = { .type = JT_STR, .span = 1 };
+
+		v = said(c, purpose[i]);
+		if (!v && def[i]) {
+			name.str = def[i];
+			name.len = strlen(def[i]);
+			v = &name;
+		}
+		put_added(b, v, i == 6);
+	}
+	if (jt_arr(c->tree.v, "additional_special_tokens", &more) > 0 ||
+	    jt_arr(c->map.v, "additional_special_tokens", &more) > 0)
+		JT_EACH(v, more)
+			put_added(b, v, false);
+	if (f->added && jtree_parse(added, f->added, f->added_len, "added_tokens.json") < 0)
+		return -1;
+	if (!added->v || added->v->type != JT_OBJ) {
+		put(b, "]");
+		return 0;
+	}
+	by_id = xmalloc(added->v->len * sizeof(*by_id));
+	JT_PAIRS(k, added->v)
+		if (k[1].type == JT_NUM)
+			by_id[n++] = k;
+	qsort(by_id, n, sizeof(*by_id), by_number);
+	for (size_t i = 0; i < n; i++)
+		put_added(b, by_id[i], false);
+	free(by_id);
+	put(b, "]");
+	return 0;
+}
+
+/* --- vocab.json and merges.txt --- */
+
+#define BYTES "{\"type\":\"ByteLevel\",\"add_prefix_space\":%s,\"use_regex\":%s}"
+#define QWEN2 "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" \
+	"\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+static void put_merges(struct bytes *b, const char *s, size_t n)
+{
+	const char *end = s + n;
+	bool first = true;
+
+	put(b, ",\"merges\":[");
+	while (s < end) {
+		const char *nl = memchr(s, '\n', (size_t)(end - s)), *e = nl ? nl : end;
+		size_t k = (size_t)(e - s);
+
+		if (k && s[k - 1] == '\r')
+			k--;
+		if (k && !(k >= 8 && !memcmp(s, "#version", 8))) {
+			put(b, first ? "" : ",");
+			jt_quote(b, s, k);
+			first = false;
+		}
+		s = nl ? nl + 1 : end;
+	}
+	put(b, "]");
+}
+
+int tok_load_vocab(struct tok *t, const struct tok_files *f, struct tokconf *c)
+{
+	static const char *const known[] = { "GPT2", "Qwen2", "Roberta", "OPT", "CodeGen", "Bart", "PreTrainedTokenizerFast" };
+	static const char *const gpt2[7] = { "<|endoftext|>", "<|endoftext|>" }, *const none[7] = { 0 };
+	bool qwen = begins(c->class, "Qwen2"), pairs = begins(c->class, "Roberta") || begins(c->class, "Bart");
+	bool space = false, listed = !*c->class;
+	struct jtree added = { 0 };
+	struct bytes b = { 0 };
+	char tmp[128];
+	int rc;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		listed |= begins(c->class, known[i]);
+	if (!listed)
+		return err_set(ST_UNSUP, "vocab.json and merges.txt of a %.40s are not supported", c->class);
+	if (jt_bool(c->tree.v, "add_prefix_space", &space) < 0)
+		return err_at("tokenizer_config.json");
+	if (utf8_valid(f->merges, f->merges_len) != f->merges_len || utf8_valid(f->vocab, f->vocab_len) != f->vocab_len)
+		return err_set(ST_BAD, "vocab.json or merges.txt is not UTF-8");
+	put(&b, qwen ? "{\"normalizer\":{\"type\":\"NFC\"}" : "{\"normalizer\":null");
+	put(&b, ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[");
+	if (qwen) {
+		put(&b, "{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":");
+		jt_quote(&b, QWEN2, strlen(QWEN2));
+		put(&b, "}},");
+	}
+	snprintf(tmp, sizeof(tmp), BYTES, space ? "true" : "false", qwen ? "false" : "true");
+	put(&b, tmp);
+	put(&b, "]},\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":");
+	bytes_put(&b, f->vocab, f->vocab_len);
+	put_merges(&b, f->merges, f->merges_len);
+	put(&b, "}");
+	/* Without a configuration it is GPT-2's, whose one special token is in its vocabulary. */
+	rc = put_all_added(&b, f, c, !*c->class && memmem(f->vocab, f->vocab_len, "\"<|endoftext|>\"", 15) ? gpt2 : none, &added);
+	jtree_free(&added);
+	put(&b, "}");
+	if (rc == 0)
+		rc = tok_load_json(t, b.p, b.n, c, "vocab.json and merges.txt");
+	bytes_free(&b);
+	if (rc < 0)
+		return -1;
+	if (t->bos >= 0 && (pairs || c->add_bos == 1))
+		ids_put(&t->front, &t->bos, 1);
+	if (t->eos >= 0 && (pairs || c->add_eos == 1))
+		ids_put(&t->back, &t->eos, 1);
+	return 0;
+}
+
+/* --- vocab.txt --- */
+
+static void put_words(struct bytes *b, const char *s, size_t n)
+{
+	const char *end = s + n;
+	char num[32];
+
+	put(b, "{");
+	for (int id = 0; s < end; id++) {
+		const char *nl = memchr(s, '\n', (size_t)(end - s)), *e = nl ? nl : end;
+		size_t k = (size_t)(e - s);
+
+		if (k && s[k - 1] == '\r')
+			k--;
+		put(b, id ? "," : "");
+		jt_quote(b, s, k);
+		snprintf(num, sizeof(num), ":%d", id);
+		put(b, num);
+		s = nl ? nl + 1 : end;
+	}
+	put(b, "}");
+}
+
+int tok_load_words(struct tok *t, const struct tok_files *f, struct tokconf *c)
+{
+	static const char *const known[] = { "Bert", "DistilBert", "Electra", "PreTrainedTokenizerFast" };
+	static const char *const bert[7] = { NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]" };
+	const char *const *def = bert;
+	bool lower = true, chinese = true, strip, listed = !*c->class;
+	struct jtree added = { 0 };
+	struct bytes b = { 0 };
+	int32_t cls, sep;
+	int rc;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		listed |= begins(c->class, known[i]);
+	if (!listed)
+		return err_set(ST_UNSUP, "vocab.txt of a %.40s is not supported", c->class);
+	if (utf8_valid(f->words, f->words_len) != f->words_len)
+		return err_set(ST_BAD, "vocab.txt is not UTF-8");
+	if (jt_bool(c->tree.v, "do_lower_case", &lower) < 0 || jt_bool(c->tree.v, "tokenize_chinese_chars", &chinese) < 0)
+		return err_at("tokenizer_config.json");
+	strip = lower;
+	if (jt_bool(c->tree.v, "strip_accents", &strip) < 0)
+		return err_at("tokenizer_config.json");
+	put(&b, "{\"normalizer\":{\"type\":\"BertNormalizer\",\"lowercase\":");
+	put(&b, lower ? "true" : "false");
+	put(&b, strip ? ",\"strip_accents\":true" : ",\"strip_accents\":false");
+	put(&b, chinese ? "" : ",\"handle_chinese_chars\":false");
+	put(&b, "},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"decoder\":{\"type\":\"WordPiece\"},"
+	        "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":");
+	put_words(&b, f->words, f->words_len);
+	put(&b, "}");
+	rc = put_all_added(&b, f, c, def, &added);
+	jtree_free(&added);
+	put(&b, "}");
+	if (rc == 0)
+		rc = tok_load_json(t, b.p, b.n, c, "vocab.txt");
+	bytes_free(&b);
+	if (rc < 0)
+		return -1;
+	cls = tok_find(t, "[CLS]", 5);
+	sep = tok_find(t, "[SEP]", 5);
+	if (cls >= 0 && sep >= 0) {
+		ids_put(&t->front, &cls, 1);
+		ids_put(&t->back, &sep, 1);
+	}
+	return 0;
+}
