@@ -164,6 +164,32 @@ ids() {
 	fails 3 "'x'" llmc-tokenize -m m.llmc -d ids
 }
 
+@test "the older files: vocab.json with merges.txt, vocab.txt, ranks" {
+	local d=$SHARED/data/tokenizers
+	require shared data/tokenizers
+	printf 'Hello world, it'"'"'s 2024 <|endoftext|>' >text
+	try llmc-tokenize -m "$d/gpt2" --print-ids text
+	[ "$output" = "15496 995 11 340 338 48609 220 50256" ]
+	try llmc-tokenize -m "$d/llama3" --print-ids text
+	[ "${output%% *}" = 128000 ]
+	try llmc-tokenize -m "$d/llama3/tokenizer.model" --add-special no --print-ids text -o ids
+	try llmc-tokenize -m "$d/llama3" -d ids -o back
+	same back text
+	try llmc-tokenize -m "$d/qwen2/qwen.tiktoken" --print-ids text
+	[ "$output" = "9707 1879 11 432 594 220 17 15 17 19 220 151643" ]
+	try llmc-tokenize -m "$d/qwen2" --print-ids text
+	[ "${output##* }" = 151643 ]
+	echo 'Hello, world' >text
+	try llmc-tokenize -m "$d/bert/vocab.txt" --print-ids text
+	[ "$output" = "101 7592 1010 2088 102" ]
+	mkdir clip
+	cp "$d/gpt2/vocab.json" "$d/gpt2/merges.txt" clip
+	echo '{"tokenizer_class":"CLIPTokenizer"}' >clip/tokenizer_config.json
+	fails 4 'CLIPTokenizer' llmc-tokenize -m clip --print-ids text
+	head -n 100 "$d/qwen2/qwen.tiktoken" >short.tiktoken
+	fails 4 '100 tokens' llmc-tokenize -m short.tiktoken --print-ids text
+}
+
 @test "a full disk is noticed" {
 	bundle m.llmc eval.txt
 	try -5 llmc-tokenize -m m.llmc --seqlen 64 eval.txt -o /dev/full
