@@ -1,5 +1,5 @@
 /* The panel of GPTQ, AVX2, FMA. */
-#include "kernels/cpu/gptq.h"
+#include "kernels/cpu/gptq_panel.h"
 #include "kernels/cpu/level.h"
 
 void gptq_avx2(struct kern *k)

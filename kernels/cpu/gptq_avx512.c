@@ -1,5 +1,5 @@
 /* The panel of GPTQ, AVX-512. */
-#include "kernels/cpu/gptq.h"
+#include "kernels/cpu/gptq_panel.h"
 #include "kernels/cpu/level.h"
 
 void gptq_avx512(struct kern *k)

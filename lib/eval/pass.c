@@ -1,3 +1,4 @@
+/* A model on its way over a token set, layer by layer; what the subcommands share. */
 #include "eval/eval.h"
 
 #include "base/err.h"
