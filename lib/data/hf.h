@@ -9,6 +9,10 @@
 #include "data/tokint.h"
 #include "data/wordpiece.h"
 
+/* The expression of tiktoken's cl100k, but for what digits make a piece. */
+#define REGEX_CL100K(digits) "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits \
+	"| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
 struct hf {
 	struct normalizer norm;
 	struct pretok pre;

@@ -13,8 +13,8 @@
 /* White_Space as Oniguruma has it.  PCRE2's \s holds U+180E besides.  The list ends in a range, so that a
  * hyphen that follows stays a hyphen. */
 #define SPACE "\\t-\\r \\x{85}\\x{a0}\\x{1680}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{2000}-\\x{200a}"
-/* Its [:word:]; PCRE2's is letters, numbers and the underscore.  Outside a class \w has the six fractions and superscripts of
- * Latin-1 besides, which come from a table of bytes. */
+/* Its [:word:]; PCRE2's is letters, numbers and the underscore.  Outside a class \w has the six fractions and
+ * superscripts of Latin-1 besides, which come from a table of bytes. */
 #define WORD "\\p{Nd}\\p{M}\\p{Pc}\\p{Alphabetic}"
 #define WORD6 "\\x{b2}\\x{b3}\\x{b9}" WORD "\\x{bc}-\\x{be}"
 #define HEX "A-Fa-f0-9"
@@ -178,9 +178,11 @@ static int escape(struct trans *t, bool class)
 static int posix(struct trans *t)
 {
 	static const char *const name[][2] = {
-		{ "[:alpha:]", "\\p{Alphabetic}" }, { "[:alnum:]", "\\p{Alphabetic}\\p{Nd}" }, { "[:digit:]", "\\p{Nd}" },
+		{ "[:alpha:]", "\\p{Alphabetic}" }, { "[:alnum:]", "\\p{Alphabetic}\\p{Nd}" },
+		{ "[:digit:]", "\\p{Nd}" },
 		{ "[:space:]", SPACE }, { "[:upper:]", "\\p{Uppercase}" }, { "[:lower:]", "\\p{Lowercase}" },
-		{ "[:punct:]", "\\p{P}\\p{S}" }, { "[:cntrl:]", "\\p{Cc}" }, { "[:word:]", WORD }, { "[:xdigit:]", HEX },
+		{ "[:punct:]", "\\p{P}\\p{S}" }, { "[:cntrl:]", "\\p{Cc}" }, { "[:word:]", WORD },
+		{ "[:xdigit:]", HEX },
 		{ "[:blank:]", "\\t\\p{Zs}" },
 	};
 

@@ -47,7 +47,9 @@ static int expression(struct pre_step *st, const char *re)
 
 static int parse_behavior(const struct jnode *v, enum behavior *how)
 {
-	static const char *const name[] = { "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous" };
+	static const char *const name[] = {
+		"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous",
+	};
 	const struct jnode *s;
 	int rc = jt_str(v, "behavior", &s);
 

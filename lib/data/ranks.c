@@ -11,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUFFIX "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define LLAMA3 SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define QWEN2 SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-
 static const char *const llama3_tokens[] = {
 	"<|begin_of_text|>", "<|end_of_text|>", NULL, NULL, NULL, NULL, "<|start_header_id|>", "<|end_header_id|>",
 	NULL, "<|eot_id|>",
@@ -30,8 +26,8 @@ static const struct family {
 	bool bos;                       /* the first of them begins a text; else there is none */
 	size_t eos;
 } families[] = {
-	{ 128000, "Llama 3", LLAMA3, false, llama3_tokens, 256, 10, true, 1 },
-	{ 151643, "Qwen", QWEN2, true, qwen_tokens, 3, 3, false, 0 },
+	{ 128000, "Llama 3", REGEX_CL100K("\\p{N}{1,3}"), false, llama3_tokens, 256, 10, true, 1 },
+	{ 151643, "Qwen", REGEX_CL100K("\\p{N}"), true, qwen_tokens, 3, 3, false, 0 },
 };
 enum { NFAMILY = sizeof(families) / sizeof(*families) };
 
@@ -145,7 +141,8 @@ static void pipeline(const struct family *f, struct bytes *b)
 	size_t reserved = 0;
 
 	put(b, f->nfc ? "{\"normalizer\":{\"type\":\"NFC\"}" : "{\"normalizer\":null");
-	put(b, ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":");
+	put(b, ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",");
+	put(b, "\"pattern\":{\"Regex\":");
 	jt_quote(b, f->regex, strlen(f->regex));
 	put(b, "},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},"
 	       "\"decoder\":{\"type\":\"ByteLevel\"},\"added_tokens\":[");

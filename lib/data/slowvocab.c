@@ -1,7 +1,7 @@
 /* The files from before tokenizer.json: vocab.json with merges.txt, and vocab.txt.  They hold the model alone;
  * the rest is what the class named in tokenizer_config.json does in its program.  So the text of a
  * tokenizer.json is put together from them, and read. */
-#include "data/tokint.h"
+#include "data/hf.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -101,8 +101,6 @@ static int put_all_added(struct bytes *b, const struct tok_files *f, const struc
 /* --- vocab.json and merges.txt --- */
 
 #define BYTES "{\"type\":\"ByteLevel\",\"add_prefix_space\":%s,\"use_regex\":%s}"
-#define QWEN2 "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" \
-	"\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
 static void put_merges(struct bytes *b, const char *s, size_t n)
 {
@@ -128,8 +126,12 @@ static void put_merges(struct bytes *b, const char *s, size_t n)
 
 int tok_load_vocab(struct tok *t, const struct tok_files *f, struct tokconf *c)
 {
-	static const char *const known[] = { "GPT2", "Qwen2", "Roberta", "OPT", "CodeGen", "Bart", "PreTrainedTokenizerFast" };
+	static const char *const known[] = {
+		"GPT2", "Qwen2", "Roberta", "OPT", "CodeGen", "Bart", "PreTrainedTokenizerFast",
+	};
+	static const char qwen2[] = REGEX_CL100K("\\p{N}");
 	static const char *const gpt2[7] = { "<|endoftext|>", "<|endoftext|>" }, *const none[7] = { 0 };
+	const char *const *def = none;
 	bool qwen = begins(c->class, "Qwen2"), pairs = begins(c->class, "Roberta") || begins(c->class, "Bart");
 	bool space = false, listed = !*c->class;
 	struct jtree added = { 0 };
@@ -149,7 +151,7 @@ int tok_load_vocab(struct tok *t, const struct tok_files *f, struct tokconf *c)
 	put(&b, ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[");
 	if (qwen) {
 		put(&b, "{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":");
-		jt_quote(&b, QWEN2, strlen(QWEN2));
+		jt_quote(&b, qwen2, strlen(qwen2));
 		put(&b, "}},");
 	}
 	snprintf(tmp, sizeof(tmp), BYTES, space ? "true" : "false", qwen ? "false" : "true");
@@ -159,7 +161,9 @@ int tok_load_vocab(struct tok *t, const struct tok_files *f, struct tokconf *c)
 	put_merges(&b, f->merges, f->merges_len);
 	put(&b, "}");
 	/* Without a configuration it is GPT-2's, whose one special token is in its vocabulary. */
-	rc = put_all_added(&b, f, c, !*c->class && memmem(f->vocab, f->vocab_len, "\"<|endoftext|>\"", 15) ? gpt2 : none, &added);
+	if (!*c->class && memmem(f->vocab, f->vocab_len, "\"<|endoftext|>\"", 15))
+		def = gpt2;
+	rc = put_all_added(&b, f, c, def, &added);
 	jtree_free(&added);
 	put(&b, "}");
 	if (rc == 0)
@@ -214,7 +218,8 @@ int tok_load_words(struct tok *t, const struct tok_files *f, struct tokconf *c)
 		return err_set(ST_UNSUP, "vocab.txt of a %.40s is not supported", c->class);
 	if (utf8_valid(f->words, f->words_len) != f->words_len)
 		return err_set(ST_BAD, "vocab.txt is not UTF-8");
-	if (jt_bool(c->tree.v, "do_lower_case", &lower) < 0 || jt_bool(c->tree.v, "tokenize_chinese_chars", &chinese) < 0)
+	if (jt_bool(c->tree.v, "do_lower_case", &lower) < 0 ||
+	    jt_bool(c->tree.v, "tokenize_chinese_chars", &chinese) < 0)
 		return err_at("tokenizer_config.json");
 	strip = lower;
 	if (jt_bool(c->tree.v, "strip_accents", &strip) < 0)

@@ -89,7 +89,8 @@ static int parse_piece(struct spm *m, struct pb b)
 			memcpy(&p.score, &bits, 4);
 		} else if (f.num == 3 && !f.bytes) {
 			if (f.val < SPM_NORMAL || f.val > SPM_BYTE)
-				return err_set(ST_UNSUP, "piece %zu is of unknown type %llu", m->n, (unsigned long long)f.val);
+				return err_set(ST_UNSUP, "piece %zu is of unknown type %llu", m->n,
+				               (unsigned long long)f.val);
 			p.type = (enum spm_type)f.val;
 		}
 	}
@@ -180,7 +181,8 @@ static int check(struct spm *m)
 		const struct spm_piece *p = &m->piece[i];
 
 		if (p->type == SPM_BYTE) {
-			if (p->len != 6 || memcmp(p->s, "<0x", 3) || p->s[5] != '>' || hex(p->s[3]) < 0 || hex(p->s[4]) < 0)
+			if (p->len != 6 || memcmp(p->s, "<0x", 3) || p->s[5] != '>' || hex(p->s[3]) < 0 ||
+			    hex(p->s[4]) < 0)
 				return err_set(ST_BAD, "piece %zu is no byte", i);
 			m->byte_id[hex(p->s[3]) << 4 | hex(p->s[4])] = (int32_t)i;
 		}

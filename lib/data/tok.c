@@ -67,13 +67,15 @@ bool tok_files_set(struct tok_files *f, const char *name, const void *buf, size_
 	return false;
 }
 
+/* Of the files that count. */
 static uint64_t digest(const struct tok_files *f)
 {
+	bool old = !f->json && !f->spm;
 	const struct { const void *p; size_t n; } part[] = {
 		{ f->json, f->json_len }, { f->json ? NULL : f->spm, f->spm_len }, { f->config, f->config_len },
-		{ f->special, f->special_len }, { f->json || f->spm ? NULL : f->ranks, f->ranks_len },
-		{ f->json || f->spm ? NULL : f->vocab, f->vocab_len }, { f->json || f->spm ? NULL : f->merges, f->merges_len },
-		{ f->json || f->spm ? NULL : f->words, f->words_len }, { f->json ? NULL : f->added, f->added_len },
+		{ f->special, f->special_len }, { old ? f->ranks : NULL, f->ranks_len },
+		{ old ? f->vocab : NULL, f->vocab_len }, { old ? f->merges : NULL, f->merges_len },
+		{ old ? f->words : NULL, f->words_len }, { old ? f->added : NULL, f->added_len },
 	};
 	uint64_t h[sizeof(part) / sizeof(*part)];
 

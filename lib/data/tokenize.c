@@ -30,7 +30,8 @@ static const struct opt rows[] = {
 	{ .name = "samples", .type = O_INT, .off = AT(samples), .arg = "N", .min = 0, .max = 1 << 30,
 	  .help = "rows; 0: as many full ones as there are" },
 	{ .name = "add-special", .type = O_ENUM, .off = AT(special), .words = "auto|yes|no", .def = "auto",
-	  .help = "tokens that begin and end a text: as the tokenizer does by itself, at least the one that begins it, none" },
+	  .help = "tokens that begin and end a text: as the tokenizer does by itself, at least the one that begins "
+	          "it, none" },
 	{ .name = "field", .type = O_STR, .off = AT(field), .arg = "NAME",
 	  .help = "input is jsonl: the text is this field of each line; for files named .jsonl: text" },
 	{ .name = "print-ids", .type = O_FLAG, .off = AT(print_ids), .flags = OPT_QUIET,
@@ -211,7 +212,8 @@ static void decode_rows(const struct job *j, const struct tokens *t)
 /* The first N*T ids in rows; no overlap, the rest is dropped. */
 static void cut_rows(struct job *j, struct tokens *t)
 {
-	int64_t T = j->o.seqlen ? j->o.seqlen : 2048, full = (int64_t)j->ids.n / T, N = j->o.samples ? j->o.samples : full;
+	int64_t T = j->o.seqlen ? j->o.seqlen : 2048, full = (int64_t)j->ids.n / T;
+	int64_t N = j->o.samples ? j->o.samples : full;
 
 	if (!full)
 		die(ST_BAD, "the input gives %zu tokens, not enough for a row of %lld", j->ids.n, (long long)T);

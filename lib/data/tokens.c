@@ -70,8 +70,8 @@ static int from_st(struct tokens *t, const char *buf, size_t len)
 				v = w;
 			}
 			if (v < 0 || v > INT32_MAX)
-				rc = err_set(ST_BAD, "row %lld, column %lld: %lld is no token id", (long long)(i / t->T),
-				             (long long)(i % t->T), (long long)v);
+				rc = err_set(ST_BAD, "row %lld, column %lld: %lld is no token id",
+				             (long long)(i / t->T), (long long)(i % t->T), (long long)v);
 			t->ids[i] = (int32_t)v;
 		}
 	}

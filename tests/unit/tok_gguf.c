@@ -114,7 +114,8 @@ static struct bytes assemble(const char *gguf, size_t len, const struct jnode *p
 {
 	static const char *const part[] = { "normalizer", "pre_tokenizer", "post_processor", "decoder" };
 	struct reader tok, type, merge;
-	uint64_t n = find(gguf, len, "tokenizer.ggml.tokens", &tok), m = find(gguf, len, "tokenizer.ggml.merges", &merge);
+	uint64_t n = find(gguf, len, "tokenizer.ggml.tokens", &tok);
+	uint64_t m = find(gguf, len, "tokenizer.ggml.merges", &merge);
 	struct bytes b = { 0 }, added = { 0 };
 	char num[64];
 	size_t k;
@@ -134,7 +135,8 @@ static struct bytes assemble(const char *gguf, size_t len, const struct jnode *p
 		}
 		put(&added, added.n ? ",{\"content\":" : "{\"content\":");
 		jt_quote(&added, s, k);
-		snprintf(num, sizeof(num), ",\"id\":%d,\"normalized\":false,\"special\":%s}", (int)i, t == 3 ? "true" : "false");
+		snprintf(num, sizeof(num), ",\"id\":%d,\"normalized\":false,\"special\":%s}", (int)i,
+		         t == 3 ? "true" : "false");
 		put(&added, num);
 	}
 	put(&b, "},\"merges\":[");

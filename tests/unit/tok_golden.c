@@ -1,6 +1,8 @@
 /* Tokenizer files against the golden vectors that the reference libraries wrote. */
 #include "tok_help.h"
 
+#define D "data/tokenizers/"
+
 static const struct jnode *input;       /* cases.json: "cases" */
 
 /* The bytes of a case: malformed ones as they are, whatever the engine. */
@@ -109,31 +111,33 @@ int main(void)
 		{ "spm_mini_bpe_bytefallback_identity", "tests/golden/tok/mini_bpe.model", NULL, NULL },
 	};
 	static const struct row row[] = {
-		{ "hf_llama2", "data/tokenizers/llama2/tokenizer.json", NULL, NULL },
-		{ "hf_phi-3", "data/tokenizers/phi-3/tokenizer.json", NULL, NULL },
+		{ "hf_llama2", D "llama2/tokenizer.json", NULL, NULL },
+		{ "hf_phi-3", D "phi-3/tokenizer.json", NULL, NULL },
 		{ "hf_stories260K", "models/stories260K/tokenizer.json", NULL, NULL },
-		{ "hf_gpt2", "data/tokenizers/gpt2/vocab.json", "data/tokenizers/gpt2/merges.txt", NULL },
-		{ "hf_opt", "data/tokenizers/opt/vocab.json", "data/tokenizers/opt/merges.txt",
-		  "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_bos_token\":true,\"bos_token\":\"</s>\",\"eos_token\":\"</s>\","
+		{ "hf_gpt2", D "gpt2/vocab.json", D "gpt2/merges.txt", NULL },
+		{ "hf_opt", D "opt/vocab.json", D "opt/merges.txt",
+		  "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_bos_token\":true,\"bos_token\":\"</s>\","
+		  "\"eos_token\":\"</s>\","
 		  "\"pad_token\":\"<pad>\",\"unk_token\":\"</s>\",\"additional_special_tokens\":[\"<s>\",\"<unk>\"]}" },
-		{ "hf_roberta", "data/tokenizers/opt/vocab.json", "data/tokenizers/opt/merges.txt", ROBERTA },
-		{ "hf_llama3", "data/tokenizers/llama3/tokenizer.model", NULL, NULL },
-		{ "hf_qwen2", "data/tokenizers/qwen2/qwen.tiktoken", NULL, "data/tokenizers/qwen2/tokenizer_config.json" },
-		{ "hf_bert", "data/tokenizers/bert/vocab.txt", NULL, NULL },
-		{ "hf_falcon", "data/tokenizers/falcon/tokenizer.json", NULL, NULL },
-		{ "hf_gpt-neox", "data/tokenizers/gpt-neox/tokenizer.json", NULL, NULL },
-		{ "hf_phi-2", "data/tokenizers/phi-2/tokenizer.json", NULL, NULL },
-		{ "hf_granite", "data/tokenizers/granite/tokenizer.json", NULL, NULL },
-		{ "spm_llama2", "data/tokenizers/llama2/tokenizer.model", NULL, NULL },
-		{ "spm_mistral-v1", "data/tokenizers/mistral/tokenizer.v1.model", NULL, NULL },
-		{ "spm_mistral-v3", "data/tokenizers/mistral/tokenizer.v3.model", NULL, NULL },
-		{ "spm_internlm2", "data/tokenizers/internlm2/tokenizer.model", NULL, NULL },
+		{ "hf_roberta", D "opt/vocab.json", D "opt/merges.txt", ROBERTA },
+		{ "hf_llama3", D "llama3/tokenizer.model", NULL, NULL },
+		{ "hf_qwen2", D "qwen2/qwen.tiktoken", NULL, D "qwen2/tokenizer_config.json" },
+		{ "hf_bert", D "bert/vocab.txt", NULL, NULL },
+		{ "hf_falcon", D "falcon/tokenizer.json", NULL, NULL },
+		{ "hf_gpt-neox", D "gpt-neox/tokenizer.json", NULL, NULL },
+		{ "hf_phi-2", D "phi-2/tokenizer.json", NULL, NULL },
+		{ "hf_granite", D "granite/tokenizer.json", NULL, NULL },
+		{ "spm_llama2", D "llama2/tokenizer.model", NULL, NULL },
+		{ "spm_mistral-v1", D "mistral/tokenizer.v1.model", NULL, NULL },
+		{ "spm_mistral-v3", D "mistral/tokenizer.v3.model", NULL, NULL },
+		{ "spm_internlm2", D "internlm2/tokenizer.model", NULL, NULL },
 		{ "spm_stories260K", "models/stories260K/tokenizer.model", NULL, NULL },
-		{ "spm_mini_bpe_bytefallback_identity", "data/tokenizers/spm-mini/bpe_bytefallback_identity.model", NULL, NULL },
-		{ "spm_mini_unigram_nmt_nfkc", "data/tokenizers/spm-mini/unigram_nmt_nfkc.model", NULL, NULL },
-		{ "spm_mini_unigram_bytefallback_nfkc_cf_noprefix", "data/tokenizers/spm-mini/unigram_bytefallback_nfkc_cf_noprefix.model", NULL, NULL },
-		{ "hf_t5-small", "data/tokenizers/t5-small/tokenizer.json", NULL, NULL },
-		{ "spm_mini_bpe_suffix_userdef", "data/tokenizers/spm-mini/bpe_suffix_userdef.model", NULL, NULL },
+		{ "spm_mini_bpe_bytefallback_identity", D "spm-mini/bpe_bytefallback_identity.model", NULL, NULL },
+		{ "spm_mini_unigram_nmt_nfkc", D "spm-mini/unigram_nmt_nfkc.model", NULL, NULL },
+		{ "spm_mini_unigram_bytefallback_nfkc_cf_noprefix",
+		  D "spm-mini/unigram_bytefallback_nfkc_cf_noprefix.model", NULL, NULL },
+		{ "hf_t5-small", D "t5-small/tokenizer.json", NULL, NULL },
+		{ "spm_mini_bpe_suffix_userdef", D "spm-mini/bpe_suffix_userdef.model", NULL, NULL },
 	};
 	struct jtree cases = slurp_json("tests/golden/tok/cases.json");
 

@@ -32,7 +32,8 @@ static struct tokens rows(int64_t N, int64_t T)
 static char *raw(const char *name, const char *dtype, const char *shape, const void *data, size_t n)
 {
 	char *p = path(name);
-	char *head = xasprintf("{\"input_ids\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%zu]}}", dtype, shape, n);
+	char *head = xasprintf("{\"input_ids\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%zu]}}",
+	                       dtype, shape, n);
 	uint64_t len = strlen(head);
 	FILE *f = fopen(p, "wb");
 
