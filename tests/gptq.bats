@@ -21,6 +21,23 @@ load helpers
 	[ "${lines[1]}" -eq 0 ]
 }
 
+@test "llmc-gptq: refining lowers every loss, and aiming at the float model the divergence" {
+	local a
+	bundle m.llmc calib.tok eval.tok
+	try llmc-gptq --calib calib.tok -w int2:g64:asym:mse m.llmc -o a.llmc
+	try llmc-gptq --calib calib.tok --refine 3 -w int2:g64:asym:mse m.llmc -o b.llmc
+	# the first block alone has the same inputs in both
+	first='[.. | .linears? // empty] | add | [.[] | select(.block == 0 and .linear == "attn.q") | .loss][0]'
+	a=$(tar xOf a.llmc end.json | jq "$first")
+	less "$(tar xOf b.llmc end.json | jq "$first")" "$a"
+	try llmc-eval kl --ref m.llmc --tokens eval.tok -j b.llmc
+	a=$(field .kld)
+	try llmc-gptq --calib calib.tok --refine 3 --match 1 -w int2:g64:asym:mse m.llmc -o c.llmc
+	try llmc-info -c c.llmc
+	try llmc-eval kl --ref m.llmc --tokens eval.tok -j c.llmc
+	less "$(field .kld)" "$a"
+}
+
 @test "llmc-gptq: every order and kind of groups gives a bundle that verifies" {
 	local o g
 	bundle m.llmc calib.tok eval.tok

@@ -13,6 +13,7 @@ struct gptq_opts {
 	int order, groups;              /* the two enums above */
 	double damp;                    /* added to the diagonal, as a share of its mean */
 	int64_t panel;                  /* columns between two trailing updates */
+	double match;                   /* share of the float model's outputs in the target (gptq_aim) */
 	int64_t refine;                 /* passes of coordinate descent afterwards (refine.c) */
 };
 
@@ -31,6 +32,12 @@ struct gptq_hess {
 /* Takes gram [n, n] = sum of x x^T over `tokens` rows (freed).  -1: error set. */
 int gptq_prepare(struct gptq_hess *, struct dev *, const struct gptq_opts *, float *gram, int64_t n, int64_t tokens);
 void gptq_free(struct gptq_hess *);
+/* Turns w [out, n] into the weights whose output on the inputs x seen comes closest to what w makes of the
+ * float model's inputs x~:  w += match * w C H^-1,  C = mean of (x~ - x) x^T (cross [n, n], a sum over
+ * `tokens`).  Then |w x~ - q x|^2 = |w' x - q x|^2 + const, and the solver aims at w' (Li et al., GPTAQ, arXiv
+ * 2504.02692, whose objective this is).  -1: error set. */
+int gptq_aim(struct dev *, const struct gptq_hess *, double match, const float *cross, int64_t tokens, float *w,
+             int64_t out);
 /* Fits q's grid and finds q's codes for w [out, n].  *loss = sum of squared output errors a
  * token, in the damped metric.  -1: error set. */
 int gptq_solve(struct qrec *q, struct dev *, const struct gptq_opts *, const struct gptq_hess *, float *w,

@@ -25,6 +25,8 @@ static const struct opt opts[] = {
 	  "add X times its mean to the Hessian's diagonal" },
 	{ "panel", 0, O_INT, offsetof(struct state, o.panel), "N", "128", NULL, 1, 4096, 0,
 	  "columns between two updates of those that follow" },
+	{ "match", 0, O_REAL, offsetof(struct state, o.match), "X", "0", NULL, 0, 1, 0,
+	  "aim at the float model's outputs, not those of the compressed layers before: 0 not at all, 1 wholly" },
 	{ "refine", 0, O_INT, offsetof(struct state, o.refine), "N", "0", NULL, 0, 1000, 0,
 	  "go over codes and scales again, N times at most, each time lowering the loss" },
 	SCALE_OPT(struct state, scale),
@@ -39,6 +41,7 @@ struct work {
 	struct run *run;
 	struct block *b;
 	float *gram[MAX_SITE];          /* [width, width], from the first micro-batch to done() */
+	float *cross[MAX_SITE];         /* [width, width] sum of (twin - x) x^T, with --match */
 	int64_t tokens[MAX_SITE];
 };
 
@@ -51,7 +54,22 @@ static bool wanted(struct work *w, const struct site *s)
 	return false;
 }
 
-static int see(void *arg, const struct site *s, int k, const struct tensor *x)
+static int see_twin(struct work *w, const struct site *s, int k, const struct tensor *x, const struct tensor *twin)
+{
+	int64_t m = tensor_rows(x), n = s->width;
+	float *d = xmalloc(tensor_bytes(x));
+	int r;
+
+	if (!w->cross[k])
+		w->cross[k] = xcalloc((size_t)n * (size_t)n, sizeof(float));
+	for (int64_t i = 0; i < m * n; i++)
+		d[i] = ((const float *)twin->data)[i] - ((const float *)x->data)[i];
+	r = w->run->dev->ops->gemm(w->run->dev, 1, 0, n, n, m, 1, d, n, x->data, n, 1, w->cross[k], n);
+	free(d);
+	return r;
+}
+
+static int see(void *arg, const struct site *s, int k, const struct tensor *x, const struct tensor *twin)
 {
 	struct work *w = arg;
 	struct tensor h;
@@ -62,6 +80,8 @@ static int see(void *arg, const struct site *s, int k, const struct tensor *x)
 		w->gram[k] = xcalloc((size_t)s->width * (size_t)s->width, sizeof(float));
 	h = tensor_view(w->gram[k], DT_F32, s->width, s->width);
 	w->tokens[k] += tensor_rows(x);
+	if (twin && see_twin(w, s, k, x, twin) < 0)
+		return -1;
 	return w->run->dev->ops->gram(w->run->dev, &h, x);
 }
 
@@ -104,7 +124,7 @@ static int rtn_loss(struct work *w, const struct linear *l, const struct gptq_he
 	return r;
 }
 
-static int solve(struct work *w, enum role role, const struct gptq_hess *h)
+static int solve(struct work *w, enum role role, const struct gptq_hess *h, int k)
 {
 	struct state *st = w->st;
 	struct linear l;
@@ -117,7 +137,8 @@ static int solve(struct work *w, enum role role, const struct gptq_hess *h)
 		l.q.perm = arena_alloc(&w->b->mem, (size_t)h->n * sizeof(*h->perm));
 		memcpy(l.q.perm, h->perm, (size_t)h->n * sizeof(*h->perm));
 	}
-	if (gptq_solve(&l.q, w->run->dev, &st->o, h, l.w, l.out, &loss) < 0 ||
+	if ((w->cross[k] && gptq_aim(w->run->dev, h, st->o.match, w->cross[k], w->tokens[k], l.w, l.out) < 0) ||
+	    gptq_solve(&l.q, w->run->dev, &st->o, h, l.w, l.out, &loss) < 0 ||
 	    (st->compare && rtn_loss(w, &l, h, &rtn) < 0) || report(w, &l, h, loss, rtn) < 0) {
 		linear_free(&l);
 		return err_at("'%s'", role_name(role));
@@ -137,8 +158,10 @@ static int done(void *arg, const struct site *s, int k)
 	r = gptq_prepare(&h, w->run->dev, &w->st->o, w->gram[k], s->width, w->tokens[k]);
 	w->gram[k] = NULL;
 	for (int l = 0; l < s->nlin && r == 0; l++)
-		r = solve(w, s->lin[l], &h);
+		r = solve(w, s->lin[l], &h, k);
 	gptq_free(&h);
+	free(w->cross[k]);
+	w->cross[k] = NULL;
 	return r < 0 ? err_at("%s", s->name) : 0;
 }
 
@@ -149,6 +172,8 @@ static int begin(void *st, struct run *run, struct model *out)
 	(void)out;
 	if (!run->calib)
 		return err_set(ST_USAGE, "--calib is needed");
+	if (s->o.match > 0)
+		calib_twin(run->calib);
 	json_put(run->report, "linears", s->layers = json_arr());
 	return 0;
 }
@@ -162,8 +187,10 @@ static int block(void *st, struct run *run, struct block *b)
 	if (b->kind != BLK_KIND_DENSE)
 		return FILTER_OK;
 	r = calib_block(run->calib, b, &tap);
-	for (int k = 0; k < MAX_SITE; k++)
+	for (int k = 0; k < MAX_SITE; k++) {
 		free(w.gram[k]);
+		free(w.cross[k]);
+	}
 	return r;
 }
 

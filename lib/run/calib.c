@@ -14,12 +14,13 @@ enum { MICRO_ROWS = 2048 };
 struct calib {
 	struct dev *dev;
 	const struct model *m;
-	struct fwd *fwd;
+	struct fwd *fwd, *fwd_twin;
 	const int32_t *ids;             /* [N, T] */
 	int64_t N;
 	int T, micro;                   /* sequences in a micro-batch */
 	float *x;                       /* [N, T, C] */
 	float *a;                       /* [N, T, W], between stages of a tapped pass */
+	float *x_twin, *a_twin;         /* the same of the model as it came in, or NULL */
 };
 
 static float *floats(int64_t N, int T, int W)
@@ -51,9 +52,18 @@ void calib_free(struct calib *c)
 	if (!c)
 		return;
 	fwd_free(c->fwd);
+	fwd_free(c->fwd_twin);
 	free(c->x);
 	free(c->a);
+	free(c->x_twin);
+	free(c->a_twin);
 	free(c);
+}
+
+void calib_twin(struct calib *c)
+{
+	c->fwd_twin = fwd_new(c->dev, c->m, c->T);
+	c->x_twin = floats(c->N, c->T, c->m->d_model);
 }
 
 int calib_embed(struct calib *c, struct block *embed)
@@ -61,24 +71,34 @@ int calib_embed(struct calib *c, struct block *embed)
 	int r = fwd_embed(c->fwd, embed, c->ids, c->N * c->T, c->x);
 
 	fwd_unbind(c->fwd);
+	if (c->x_twin)
+		memcpy(c->x_twin, c->x, (size_t)(c->N * c->T) * (size_t)c->m->d_model * sizeof(float));
 	return r;
 }
 
-/* The input of site s, [rows, width] packed: a itself, or a slice of its columns copied out. */
-static int show(const struct tap *tap, const struct site *s, int k, float *a, int64_t rows, int width)
+/* The input of site s, [rows, width] packed: a itself, or a slice of its columns copied to *own. */
+static struct tensor input(const struct site *s, float *a, int64_t rows, int width, float **own)
 {
-	struct tensor x = tensor_view(a, DT_F32, rows, width);
-	float *slice = NULL;
+	*own = NULL;
+	if (s->width == width)
+		return tensor_view(a, DT_F32, rows, width);
+	*own = xmalloc((size_t)rows * (size_t)s->width * sizeof(float));
+	for (int64_t i = 0; i < rows; i++)
+		memcpy(*own + i * s->width, a + i * width + s->col, (size_t)s->width * sizeof(float));
+	return tensor_view(*own, DT_F32, rows, s->width);
+}
+
+static int show(const struct tap *tap, const struct site *s, int k, float *a, float *twin, int64_t rows, int width)
+{
+	float *own, *own_twin = NULL;
+	struct tensor x = input(s, a, rows, width, &own), t = { 0 };
 	int r;
 
-	if (s->width != width) {
-		slice = xmalloc((size_t)rows * (size_t)s->width * sizeof(float));
-		for (int64_t i = 0; i < rows; i++)
-			memcpy(slice + i * s->width, a + i * width + s->col, (size_t)s->width * sizeof(float));
-		x = tensor_view(slice, DT_F32, rows, s->width);
-	}
-	r = tap->see(tap->arg, s, k, &x);
-	free(slice);
+	if (twin)
+		t = input(s, twin, rows, width, &own_twin);
+	r = tap->see(tap->arg, s, k, &x, twin ? &t : NULL);
+	free(own);
+	free(own_twin);
 	return r;
 }
 
@@ -100,15 +120,17 @@ static int stage(struct calib *c, int s, const struct tap *tap, const struct sit
 
 	for (int64_t i = 0; i < c->N; i += c->micro) {
 		int n = (int)(c->N - i < c->micro ? c->N - i : c->micro);
-		float *x = c->x + i * c->T * c->m->d_model, *a = c->a + i * c->T * W;
+		int64_t row = i * c->T;
+		float *a = c->a + row * W, *twin = c->a_twin ? c->a_twin + row * W : NULL;
 
-		if (fwd_stage(c->fwd, s, n, x, a) < 0)
+		if (fwd_stage(c->fwd, s, n, c->x + row * c->m->d_model, a) < 0 ||
+		    (twin && fwd_stage(c->fwd_twin, s, n, c->x_twin + row * c->m->d_model, twin) < 0))
 			return -1;
 		for (int k = 0; k < nsite; k++)
 			if (site[k].stage == s) {
-				if (check_finite(c, a, i * c->T, (int64_t)n * c->T, width, site[k].name) < 0)
+				if (check_finite(c, a, row, (int64_t)n * c->T, width, site[k].name) < 0)
 					return -1;
-				if (tap->see && show(tap, &site[k], k, a, (int64_t)n * c->T, width) < 0)
+				if (tap->see && show(tap, &site[k], k, a, twin, (int64_t)n * c->T, width) < 0)
 					return -1;
 			}
 	}
@@ -123,35 +145,60 @@ static int stage(struct calib *c, int s, const struct tap *tap, const struct sit
 }
 
 /* Without a tap nothing needs the states between stages: each micro-batch goes straight through. */
-static int straight(struct calib *c)
+static int straight(struct calib *c, struct fwd *f, float *states)
 {
 	for (int64_t i = 0; i < c->N; i += c->micro) {
 		int n = (int)(c->N - i < c->micro ? c->N - i : c->micro);
-		float *x = c->x + i * c->T * c->m->d_model;
+		float *x = states + i * c->T * c->m->d_model;
 
-		if (fwd_block(c->fwd, n, x) < 0 ||
+		if (fwd_block(f, n, x) < 0 ||
 		    check_finite(c, x, i * c->T, (int64_t)n * c->T, c->m->d_model, "output") < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int calib_block(struct calib *c, struct block *b, const struct tap *tap)
+/* The block as it is now; its tensors' storage stays when they are replaced. */
+static struct block snapshot(const struct block *b)
+{
+	struct block s = *b;
+	size_t n = (size_t)b->nt;
+
+	s.t = memcpy(xmalloc(n * sizeof(*s.t)), b->t, n * sizeof(*s.t));
+	s.q = memcpy(xmalloc(n * sizeof(*s.q)), b->q, n * sizeof(*s.q));
+	return s;
+}
+
+static int tapped(struct calib *c, const struct tap *tap)
 {
 	struct site site[MAX_SITE];
 	int nsite = model_sites(c->m, site), r = 0;
 
-	if (fwd_bind(c->fwd, b) < 0)
-		return -1;
-	if (!tap)
-		r = straight(c);
-	else {
-		if (!c->a)
-			c->a = floats(c->N, c->T, model_width(c->m));
-		for (int s = 0; s < model_stages(c->m) && r == 0; s++)
-			r = stage(c, s, tap, site, nsite);
-	}
+	if (!c->a)
+		c->a = floats(c->N, c->T, model_width(c->m));
+	if (c->x_twin && !c->a_twin)
+		c->a_twin = floats(c->N, c->T, model_width(c->m));
+	for (int s = 0; s < model_stages(c->m) && r == 0; s++)
+		r = stage(c, s, tap, site, nsite);
+	return r;
+}
+
+int calib_block(struct calib *c, struct block *b, const struct tap *tap)
+{
+	struct block was = snapshot(b);
+	int r = fwd_bind(c->fwd, b);
+
+	if (r == 0 && c->x_twin)
+		r = fwd_bind(c->fwd_twin, &was);
+	if (r == 0 && tap)
+		r = tapped(c, tap);
+	else if (r == 0 && (r = straight(c, c->fwd, c->x)) == 0 && c->x_twin)
+		r = straight(c, c->fwd_twin, c->x_twin);
 	fwd_unbind(c->fwd);
+	if (c->x_twin)
+		fwd_unbind(c->fwd_twin);
+	free(was.t);
+	free(was.q);
 	return r;
 }
 

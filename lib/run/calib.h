@@ -9,12 +9,15 @@ struct calib;
 /* ids [N,T], borrowed.  Holds x [N,T,C] (F32) and, between stages, a. */
 struct calib *calib_new(struct dev *, const struct model *, const int32_t *ids, int64_t N, int T);
 void calib_free(struct calib *);
+/* Keeps, beside x, what the model as it comes in makes of the same tokens; call before calib_embed. */
+void calib_twin(struct calib *);
 int calib_embed(struct calib *, struct block *embed);
 /* One pass of a block over all rows, stage by stage.  After each stage, for every site it feeds: see() for
  * every micro-batch of its input, [m, width] F32, then done(), which may replace the site's linears; the next
  * stage runs through what it left.  x becomes the block's output.  Either callback may be NULL. */
 struct tap {
-	int (*see)(void *arg, const struct site *, int k, const struct tensor *x);      /* k: index in model_sites */
+	/* k: index in model_sites.  twin: the same input in the model as it came in; NULL without calib_twin. */
+	int (*see)(void *arg, const struct site *, int k, const struct tensor *x, const struct tensor *twin);
 	int (*done)(void *arg, const struct site *, int k);
 	void *arg;
 };

@@ -247,6 +247,52 @@ static void try(int n, const char *text, int order, int groups, int dead)
 	dev_close(dev);
 }
 
+/* gptq_aim must satisfy the normal equations of its objective: (w' - w) H = w C. */
+static void aim(int order)
+{
+	struct gptq_opts o = { .order = order, .damp = 0.01, .panel = 16 };
+	struct dev *dev = dev_open("ref", 1, 1);
+	struct problem p, t;
+	struct gptq_hess h;
+	int n = 24;
+	float *g, *w, *c = calloc((size_t)(n * n), sizeof(float));
+	double mean = 0, worst = 0, big = 0;
+
+	problem_make(&p, n, 96, 11, -1);
+	problem_make(&t, n, 96, 12, -1);
+	for (int i = 0; i < 96; i++)
+		for (int a = 0; a < n; a++)
+			for (int b = 0; b < n; b++)
+				c[a * n + b] += 0.3f * t.x[i * n + a] * p.x[i * n + b];
+	g = malloc(sizeof(float) * (size_t)(n * n));
+	memcpy(g, p.gram, sizeof(float) * (size_t)(n * n));
+	w = malloc(sizeof(float) * OUT * (size_t)n);
+	memcpy(w, p.w, sizeof(float) * OUT * (size_t)n);
+	gptq_prepare(&h, dev, &o, g, n, p.T);
+	ok(gptq_aim(dev, &h, 1, c, p.T, w, OUT) == 0, "aimed");
+	for (int j = 0; j < n; j++)
+		mean += p.gram[j * n + j] / p.T / n;
+	for (int r = 0; r < OUT; r++)
+		for (int b = 0; b < n; b++) {
+			double left = 0, right = 0;
+
+			for (int a = 0; a < n; a++) {
+				left += ((double)w[r * n + a] - p.w[r * n + a]) *
+				        (p.gram[a * n + b] / p.T + (a == b ? 0.01 * mean : 0));
+				right += (double)p.w[r * n + a] * c[a * n + b] / p.T;
+			}
+			worst = fmax(worst, fabs(left - right));
+			big = fmax(big, fabs(right));
+		}
+	ok(worst < 1e-4 * big, "the target solves its normal equations: off by %g of %g", worst, big);
+	gptq_free(&h);
+	dev_close(dev);
+	free(c);
+	free(w);
+	free(p.w), free(p.x), free(p.gram);
+	free(t.w), free(t.x), free(t.gram);
+}
+
 int main(void)
 {
 	for (int order = ORDER_ACT; order <= ORDER_NONE; order++)
@@ -257,5 +303,7 @@ int main(void)
 		}
 	try(33, "int4:channel:sym", ORDER_ACT, GROUPS_STATIC, -1);
 	try(48, "int4:g16:asym", ORDER_ACT, GROUPS_STATIC, 5);   /* a channel that is never excited */
+	aim(ORDER_ACT);
+	aim(ORDER_NONE);
 	return done();
 }
