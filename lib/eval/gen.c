@@ -42,28 +42,15 @@ struct whole {
 
 static int load_tokenizer(struct whole *w, struct tok_files *tf, const struct member *m)
 {
-	static const struct {
-		const char *name;
-		size_t ptr, len;
-	} row[] = {
-		{ "tokenizer/tokenizer.json", offsetof(struct tok_files, json), offsetof(struct tok_files, json_len) },
-		{ "tokenizer/tokenizer.model", offsetof(struct tok_files, spm), offsetof(struct tok_files, spm_len) },
-		{ "tokenizer/tokenizer_config.json", offsetof(struct tok_files, config),
-		  offsetof(struct tok_files, config_len) },
-		{ "tokenizer/special_tokens_map.json", offsetof(struct tok_files, special),
-		  offsetof(struct tok_files, special_len) },
-	};
+	const char dir[] = "tokenizer/";
+	void *buf;
+	size_t len;
 
-	for (size_t i = 0; i < sizeof(row) / sizeof(*row); i++)
-		if (!strcmp(m->name, row[i].name)) {
-			void *buf;
-			size_t len;
-
-			if (bundle_get_bytes(w->in, &w->mem, (uint64_t)1 << 30, &buf, &len) < 0)
-				return -1;
-			memcpy((char *)tf + row[i].ptr, &buf, sizeof(buf));
-			memcpy((char *)tf + row[i].len, &len, sizeof(len));
-		}
+	if (strncmp(m->name, dir, sizeof(dir) - 1))
+		return 0;
+	if (bundle_get_bytes(w->in, &w->mem, (uint64_t)1 << 30, &buf, &len) < 0)
+		return -1;
+	tok_files_set(tf, m->name + sizeof(dir) - 1, buf, len);
 	return 0;
 }
 
@@ -95,8 +82,6 @@ static int load(struct whole *w, const char *path)
 		return -1;
 	if (!embed || !head || layers != w->m->n_layer)
 		return err_set(ST_BAD, "%s: not a whole model: %d of %d blocks", bundle_name(w->in), layers, w->m->n_layer);
-	if (!tf.json && !tf.spm)
-		return err_set(ST_BAD, "%s: no tokenizer in the bundle", bundle_name(w->in));
 	if (!(w->tok = tok_load(&tf)))
 		return err_at("%s", bundle_name(w->in));
 	return 0;
