@@ -60,7 +60,7 @@ struct kern {
 	void (*gemm)(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
 	             const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
-	/* A panel of GPTQ (gptq_panel of op.h) for some rows.  e: [rows, lde].  tmp: [K_GPTQ_LANES * 2 * nb]
+	/* A panel of GPTQ (gptq_panel of op.h) for some rows.  e: [rows, lde].  tmp: [K_GPTQ_TMP * nb]
 	 * scratch.  The arithmetic is prescribed to the bit, f32 and unfused, for column j in ascending order:
 	 *     w_j -= e_i * u[i][j]  for each i < j, ascending
 	 *     c    = rne(w_j / s) + z;   c = c > 0 ? c : 0;   c = c < maxq ? c : maxq
@@ -70,7 +70,7 @@ struct kern {
 	             float *e, int64_t lde, float *tmp);
 };
 
-enum { K_GPTQ_LANES = 16 };
+enum { K_GPTQ_LANES = 16, K_GPTQ_TMP = 3 * K_GPTQ_LANES };      /* rows at a time at most */
 
 /* Features of the processor, a set of bits. */
 enum { CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AVX512_BF16 = 4, CPU_AMX_BF16 = 8 };

@@ -1,4 +1,5 @@
-/* The columns of a panel of GPTQ, VL rows at a time, transposed: t[j], e[j] hold column j of those rows.
+/* The columns of a panel of GPTQ, VL rows at a time, transposed: t[j], e[j], code[j] hold column j of
+ * those rows.
  *
  * kern.h prescribes, per element, what is subtracted in which order, but not when: a column may wait for its errors
  * until its turn comes.  So BLOCK columns stay in registers while all errors before them pass by. */
@@ -60,37 +61,74 @@ static inline void block(int j0, int b, int n, float *t, float *e, const float *
 	}
 }
 
+/* t[nb][VL] = rows w[n, nb]; lanes from n on are zero */
+static void load_rows(float *t, const float *w, int64_t ldw, int n, int nb)
+{
+	for (int j = 0; j < nb; j += VL) {
+		int k = nb - j < VL ? nb - j : VL;
+		V x[VL];
+
+		for (int l = 0; l < VL; l++)
+			x[l] = l < n ? vload_n(w + l * ldw + j, k) : vset(0);
+		vtranspose(x);
+		for (int i = 0; i < k; i++)
+			vstore(t + (j + i) * VL, x[i]);
+	}
+}
+
+/* Columns t[k][VL] as rows */
+static inline void turn(V x[VL], const float *t, int k)
+{
+	for (int i = 0; i < VL; i++)
+		x[i] = i < k ? vload(t + i * VL) : vset(0);
+	vtranspose(x);
+}
+
+static void store_rows(float *w, int64_t ldw, const float *t, int n, int nb)
+{
+	for (int j = 0; j < nb; j += VL) {
+		int k = nb - j < VL ? nb - j : VL;
+		V x[VL];
+
+		turn(x, t + j * VL, k);
+		for (int l = 0; l < n; l++)
+			vstore_n(w + l * ldw + j, x[l], k);
+	}
+}
+
+static void store_codes(uint8_t *code, int64_t ldc, const float *t, int n, int nb)
+{
+	for (int j = 0; j < nb; j += VL) {
+		int k = nb - j < VL ? nb - j : VL;
+		V x[VL];
+
+		turn(x, t + j * VL, k);
+		for (int l = 0; l < n; l++)
+			vstore_u8(code + l * ldc + j, x[l], k);
+	}
+}
+
 static void gptq(int64_t rows, int nb, float *w, int64_t ldw, const float *u, int64_t ldu, const float *scale,
                  const float *zero, int64_t ldg, const int32_t *grp, int maxq, uint8_t *code, int64_t ldc, float *e,
                  int64_t lde, float *tmp)
 {
-	float *t = tmp, *err = tmp + (int64_t)nb * VL, c[BLOCK * VL];
+	float *t = tmp, *err = t + (int64_t)nb * VL, *c = err + (int64_t)nb * VL;
 	V top = vset((float)maxq);
 
 	for (int64_t r = 0; r < rows; r += VL) {
 		struct grid g = { scale + r * ldg, zero + r * ldg, ldg, -1, vset(1), vset(0) };
 		int n = rows - r < VL ? (int)(rows - r) : VL;
 
-		for (int l = 0; l < VL; l++)
-			for (int j = 0; j < nb; j++)
-				t[j * VL + l] = l < n ? w[(r + l) * ldw + j] : 0;
+		load_rows(t, w + r * ldw, ldw, n, nb);
 		for (int j = 0; j < nb; j += BLOCK) {
-			int b = nb - j < BLOCK ? nb - j : BLOCK;
-
-			if (b == BLOCK)         /* with a constant the columns are registers */
-				block(j, BLOCK, n, t, err, u, ldu, &g, grp, top, c);
+			if (nb - j >= BLOCK)    /* with a constant the columns are registers */
+				block(j, BLOCK, n, t, err, u, ldu, &g, grp, top, c + j * VL);
 			else
-				block(j, b, n, t, err, u, ldu, &g, grp, top, c);
-			for (int l = 0; l < n; l++)
-				for (int i = 0; i < b; i++)
-					code[(r + l) * ldc + j + i] = (uint8_t)c[i * VL + l];
+				block(j, nb - j, n, t, err, u, ldu, &g, grp, top, c + j * VL);
 		}
-		for (int l = 0; l < n; l++) {
-			for (int j = 0; j < nb; j++) {
-				w[(r + l) * ldw + j] = t[j * VL + l];
-				e[(r + l) * lde + j] = err[j * VL + l];
-			}
-		}
+		store_rows(w + r * ldw, ldw, t, n, nb);
+		store_rows(e + r * lde, lde, err, n, nb);
+		store_codes(code + r * ldc, ldc, c, n, nb);
 	}
 }
 

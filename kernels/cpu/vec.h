@@ -18,7 +18,7 @@ enum { VL = 16 };
 
 static inline __mmask16 lanes(int64_t n)
 {
-	return (__mmask16)((1u << n) - 1);
+	return (__mmask16)((1u << n) - 1);      /* n <= 16 */
 }
 
 static inline V vset(float x) { return _mm512_set1_ps(x); }
@@ -62,6 +62,36 @@ static inline V vtwice(const float *p, int64_t n)
 	__m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
 
 	return _mm512_permutexvar_ps(twice, _mm512_maskz_loadu_ps(lanes(n / 2), p));
+}
+
+/* p[n] = x, whole numbers 0..255 */
+static inline void vstore_u8(uint8_t *p, V x, int64_t n)
+{
+	_mm512_mask_cvtepi32_storeu_epi8(p, lanes(n), _mm512_cvtps_epi32(x));
+}
+/* Rows to columns: pairs of elements, then of pairs, then of quarters of the register, twice */
+static inline void vtranspose(V r[VL])
+{
+	V t[16];
+
+	for (int i = 0; i < 16; i += 4) {
+		V a = _mm512_unpacklo_ps(r[i], r[i + 1]), b = _mm512_unpackhi_ps(r[i], r[i + 1]);
+		V c = _mm512_unpacklo_ps(r[i + 2], r[i + 3]), d = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
+
+		t[i] = _mm512_shuffle_ps(a, c, 0x44);
+		t[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+		t[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+		t[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+	}
+	for (int i = 0; i < 4; i++) {
+		V a = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
+		V c = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88), d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
+
+		r[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+		r[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+		r[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+		r[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
+	}
 }
 
 static inline VD vd_zero(void) { return (VD){ _mm512_setzero_pd(), _mm512_setzero_pd() }; }
@@ -141,6 +171,33 @@ static inline V vswap(V x) { return _mm256_permute_ps(x, 0xb1); }
 static inline V vtwice(const float *p, int64_t n)
 {
 	return _mm256_permutevar8x32_ps(vload_n(p, n / 2), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+}
+
+static inline void vstore_u8(uint8_t *p, V x, int64_t n)
+{
+	__m256i i = _mm256_cvtps_epi32(x);
+	__m128i h = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+	uint64_t b = (uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(h, h));
+
+	memcpy(p, &b, (size_t)n);
+}
+static inline void vtranspose(V r[VL])
+{
+	V t[8];
+
+	for (int i = 0; i < 8; i += 4) {
+		V a = _mm256_unpacklo_ps(r[i], r[i + 1]), b = _mm256_unpackhi_ps(r[i], r[i + 1]);
+		V c = _mm256_unpacklo_ps(r[i + 2], r[i + 3]), d = _mm256_unpackhi_ps(r[i + 2], r[i + 3]);
+
+		t[i] = _mm256_shuffle_ps(a, c, 0x44);
+		t[i + 1] = _mm256_shuffle_ps(a, c, 0xee);
+		t[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+		t[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
+	}
+	for (int i = 0; i < 4; i++) {
+		r[i] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x20);
+		r[i + 4] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x31);
+	}
 }
 
 static inline VD vd_zero(void) { return (VD){ _mm256_setzero_pd(), _mm256_setzero_pd() }; }

@@ -36,7 +36,7 @@ enum { GRAIN = 1 << 15 };
 int64_t div_up(int64_t a, int64_t b);
 int64_t least(int64_t a, int64_t b);
 
-/* elem.c, loss.c: shared by ref and cpu; the kernels differ */
+/* elem.c, loss.c, panel.c: shared by ref and cpu; the kernels differ */
 int op_copy(struct dev *, struct tensor *, const struct tensor *);
 int op_embed(struct dev *, struct tensor *, const struct tensor *, const int32_t *);
 int op_norm(struct dev *, struct tensor *, const struct tensor *, enum norm, const float *, const float *, float);

@@ -313,9 +313,9 @@ int main(int argc, char **argv)
 	prog = "check";
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1 && !strcmp(argv[1], "--bench"))
-		return bench();
+		return bench(argc > 2 ? atoi(argv[2]) : 0);
 	if (argc > 1)
-		die(ST_USAGE, "usage: check [--bench]");
+		die(ST_USAGE, "usage: check [--bench [THREADS]]");
 	find_levels();
 	for (int i = 0; i < nlevel; i++) {
 		check_conversions(&level[i]);

@@ -2,8 +2,8 @@
  * kernels/kern.h and every operator of lib/op/op.h, against formulas in double written here.  A new kernel in a slot
  * that exists needs no new test: each slot is tried at each level.
  *
- *	check           TAP
- *	check --bench   rates, as TSV
+ *	check                           TAP
+ *	check --bench [THREADS]         rates, as TSV
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -72,6 +72,6 @@ void check_conversions(const struct level *);
 void check_ops(const struct level *);           /* ops.c */
 void check_solver(const struct level *);        /* solver.c */
 void check_devices(void);
-int bench(void);                                /* bench.c */
+int bench(int threads);                               /* bench.c */
 
 #endif
