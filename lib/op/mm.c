@@ -47,6 +47,7 @@ static struct {
 } cache = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static _Thread_local struct {
+	bool alone;                             /* OpenMP was told that this thread works by itself */
 	dnnl_stream_t stream;
 	void *pad;                              /* owned, grows; threads live as long as the process */
 	size_t cap;
@@ -98,6 +99,11 @@ static dnnl_status_t entry_find(const struct shape *s, struct entry **out)
 	dnnl_status_t r = dnnl_success;
 	struct entry *e = NULL;
 
+	/* before a primitive is made, too: it is laid out for as many threads as OpenMP has then */
+	if (!self.alone) {
+		omp_set_num_threads(1);
+		self.alone = true;
+	}
 	pthread_mutex_lock(&cache.lock);
 	if (!cache.engine)
 		r = dnnl_engine_create(&cache.engine, dnnl_cpu, 0);
@@ -126,7 +132,6 @@ static dnnl_status_t execute(struct entry *e, const void *a, const void *b, void
 	dnnl_status_t r;
 
 	if (!self.stream) {
-		omp_set_num_threads(1);
 		if ((r = dnnl_stream_create(&self.stream, cache.engine, dnnl_stream_default_flags)))
 			return r;
 	}
