@@ -90,6 +90,8 @@ load helpers
 	fails 2 '--tokens' llmc-eval ppl m.llmc
 	fails 2 '--ref' llmc-eval kl --tokens eval.tok m.llmc
 	fails 2 '--prompt' llmc-eval gen m.llmc
+	fails 2 'standard input' llmc-eval kl --ref - --tokens eval.tok
+	fails 2 'standard input' llmc-eval ppl --tokens - -
 	fails 3 'tokens' llmc-eval ppl --tokens eval.tok eval.tok
 	head -c 100000 m.llmc > cut.llmc
 	fails 3 '' llmc-eval ppl --tokens eval.tok cut.llmc

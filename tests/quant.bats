@@ -80,6 +80,24 @@ load helpers
 	absent x.llmc
 }
 
+@test "llmc-quant: a scale that its type cannot hold is status 5, not infinity" {
+	try "$BUILD/tests/unit/mkbundle" --type F32 --plant 1e6 -o huge.llmc
+	fails 5 'does not fit in F16' llmc-quant --scale-dtype f16 -w int4:g32 huge.llmc -o x.llmc
+	try "$BUILD/tests/unit/mkbundle" --type F32 --plant 3e38 -o huge.llmc
+	try llmc-quant -w int4:g32 huge.llmc -o y.llmc
+	try llmc-info -c y.llmc
+	absent x.llmc
+}
+
+@test "llmc-quant: a weight that is no number is named, not rounded away" {
+	local x
+	for x in nan inf; do
+		try "$BUILD/tests/unit/mkbundle" --type F32 --plant $x -o bad.llmc
+		fails 3 "attn.q.weight' is not finite" llmc-quant -w int4:g32 bad.llmc -o x.llmc
+	done
+	absent x.llmc
+}
+
 @test "llmc-quant: a full disk is status 5" {
 	bundle m.llmc
 	stages 'llmc-quant -w int4:g64 m.llmc > /dev/full' 5

@@ -143,8 +143,7 @@ static int solve(struct work *w, enum role role, const struct gptq_hess *h, int 
 		linear_free(&l);
 		return err_at("'%s'", role_name(role));
 	}
-	linear_store(&l, w->b);
-	return 0;
+	return linear_store(&l, w->b);
 }
 
 static int done(void *arg, const struct site *s, int k)

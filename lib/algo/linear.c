@@ -20,6 +20,7 @@ int linear_open(struct linear *l, struct run *run, struct block *b, enum role ro
 {
 	const struct qspec *spec;
 	int i = block_find(b, role, P_WEIGHT);
+	int64_t bad;
 
 	memset(l, 0, sizeof(*l));
 	if (i < 0)
@@ -34,8 +35,16 @@ int linear_open(struct linear *l, struct run *run, struct block *b, enum role ro
 	l->out = tensor_rows(&b->t[i]);
 	l->in = tensor_cols(&b->t[i]);
 	l->w = xmalloc((size_t)l->out * (size_t)l->in * sizeof(float));
-	if (block_f32(b, i, 0, l->out, l->w) < 0)
+	if (block_f32(b, i, 0, l->out, l->w) < 0) {
+		linear_free(l);
 		return -1;
+	}
+	bad = first_nonfinite(l->w, DT_F32, (size_t)l->out * (size_t)l->in);
+	if (bad >= 0) {
+		linear_free(l);
+		return err_set(ST_BAD, "'%s' is not finite at [%lld,%lld]", b->t[i].name, (long long)(bad / l->in),
+		               (long long)(bad % l->in));
+	}
 	qrec_init(&l->q, spec, l->out, l->in, &b->mem);
 	l->q.scale_dt = scale_dtype(so, run->model);
 	return 1;
@@ -47,10 +56,16 @@ void linear_free(struct linear *l)
 	l->w = NULL;
 }
 
-void linear_store(struct linear *l, struct block *b)
+int linear_store(struct linear *l, struct block *b)
 {
-	block_quantize(b, l->i, &l->q);
+	int64_t bad = first_nonfinite(l->q.scale, DT_F32, (size_t)l->out * (size_t)l->q.ngroup);
+
 	linear_free(l);
+	if (bad >= 0)
+		return err_set(ST_FAIL, "'%s': scale %lld does not fit in %s", b->t[l->i].name, (long long)bad,
+		               dtype_name(l->q.scale_dt));
+	block_quantize(b, l->i, &l->q);
+	return 0;
 }
 
 int linear_rules_check(struct run *run)

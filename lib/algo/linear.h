@@ -21,7 +21,8 @@ enum scale_opt { SCALE_AUTO, SCALE_F32, SCALE_BF16, SCALE_F16 };
 /* The role's weight, when the rules give it a spec: 1, *l filled (linear_free it); 0: not to be quantized;
  * -1: error set. */
 int linear_open(struct linear *l, struct run *, struct block *, enum role, enum scale_opt);
-void linear_store(struct linear *l, struct block *);            /* puts l->q into the block, frees w */
+/* Puts l->q into the block, frees w.  -1: error set, a scale overflowed its type. */
+int linear_store(struct linear *l, struct block *);
 void linear_free(struct linear *l);
 /* After the last block: rules that matched nothing are an error. */
 int linear_rules_check(struct run *);

@@ -31,7 +31,8 @@ static int block(void *st, struct run *run, struct block *b)
 			continue;
 		grid_fit_rows(&l.q, l.w, NULL, l.out, l.in);
 		grid_round_rows(&l.q, l.w, l.out, l.in);
-		linear_store(&l, b);
+		if (linear_store(&l, b) < 0)
+			return -1;
 	}
 	return FILTER_OK;
 }

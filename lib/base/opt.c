@@ -185,7 +185,7 @@ static int set_real(const struct opt *o, const char *val, double *out)
 	char *end;
 	double v = strtod(val, &end);
 
-	if (end == val || *end || !isfinite(v) || !strchr("0123456789+-.", *val))
+	if (end == val || *end || !isfinite(v) || strspn(val, "0123456789+-.eE") != strlen(val))
 		return wrong(o, val, "not a number");
 	if ((o->min != 0 || o->max != 0) && (v < o->min || v > o->max))
 		return outside(o, val);

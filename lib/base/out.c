@@ -64,7 +64,7 @@ static void remove_temps(void)
 }
 
 static const int fatal[] = {
-	SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
+	SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU,
 	SIGABRT, SIGBUS, SIGSEGV, SIGFPE, SIGILL
 };
 enum { N_FATAL = sizeof(fatal) / sizeof(*fatal) };
@@ -94,6 +94,7 @@ static void arm(void)
 		return;
 	armed = true;
 	atexit(remove_temps);
+	signal(SIGXFSZ, SIG_IGN);       /* a file too large is an error of write(2), with a message */
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = on_signal;
 	sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
@@ -357,7 +358,7 @@ static bool dir_empty(const char *path)
 struct out_dir *dir_open(const char *path)
 {
 	struct out_dir *d = xcalloc(1, sizeof(*d));
-	struct stat sb;
+	struct stat sb, here;
 	size_t len;
 
 	d->name = xstrdup(path);
@@ -368,6 +369,8 @@ struct out_dir *dir_open(const char *path)
 	if (!stat(d->name, &sb)) {
 		if (!S_ISDIR(sb.st_mode))
 			die(ST_USAGE, "'%s' is there and is not a directory", d->name);
+		if (!stat(".", &here) && here.st_ino == sb.st_ino && here.st_dev == sb.st_dev)
+			die(ST_USAGE, "'%s' is the working directory, which cannot be replaced: name another", d->name);
 		if (!dir_empty(d->name))
 			die(ST_USAGE, "directory '%s' is not empty", d->name);
 	}

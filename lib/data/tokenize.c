@@ -165,8 +165,12 @@ static void print_ids(const struct job *j)
 static void put_text(const struct job *j, struct out *out, const int32_t *ids, size_t n)
 {
 	size_t len;
-	char *s = tok_decode(j->tok, ids, n, false, &len);
+	char *s;
 
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] < 0 || ids[i] >= tok_size(j->tok))
+			die(ST_BAD, "token id %d is outside the vocabulary of %lld", ids[i], (long long)tok_size(j->tok));
+	s = tok_decode(j->tok, ids, n, false, &len);
 	if (!s)
 		die_err();
 	out_write(out, s, len);

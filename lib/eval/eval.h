@@ -45,6 +45,8 @@ struct eval_opts {
 	{ "seqlen", 0, O_INT, offsetof(type, field.seqlen), "N", "0", NULL, 0, 1e9, 0, \
 	  "cut each row to its first N tokens (0: whole)" }
 int eval_tokens(struct tokens *, const struct eval_opts *);     /* loads and limits; -1: error set */
+/* At most one of the inputs (NULL or "-") may be standard input: else -1, error set (ST_USAGE). */
+int eval_inputs(const char *bundle, const char *tokens, const char *ref);
 
 /* Mean of n values, and the standard error of that mean. */
 void mean_error(const double *v, int64_t n, double *mean, double *error);

@@ -164,7 +164,8 @@ int eval_kl(int argc, char **argv)
 		die(ST_USAGE, "more than one bundle; see llmc-eval(1)");
 	if (!s.ref)
 		die(ST_USAGE, "--ref is needed");
-	if (eval_tokens(&t, &s.e) < 0 || pass_open(&ref, s.ref, common.device, common.dtype, &t) < 0 ||
+	if (eval_inputs(argv[at], s.e.tokens, s.ref) < 0 || eval_tokens(&t, &s.e) < 0 ||
+	    pass_open(&ref, s.ref, common.device, common.dtype, &t) < 0 ||
 	    pass_open(&other, argv[at], common.device, common.dtype, &t) < 0)
 		die_err();
 	if (t.T < 2)

@@ -17,6 +17,18 @@ int eval_tokens(struct tokens *t, const struct eval_opts *o)
 	return tokens_load(t, o->tokens) < 0 || tokens_limit(t, o->samples, o->seqlen) < 0 ? -1 : 0;
 }
 
+static bool from_stdin(const char *path)
+{
+	return !path || !strcmp(path, "-");
+}
+
+int eval_inputs(const char *bundle, const char *tokens, const char *ref)
+{
+	if (from_stdin(bundle) + (tokens && from_stdin(tokens)) + (ref && from_stdin(ref)) > 1)
+		return err_set(ST_USAGE, "standard input can be one of the inputs, not several");
+	return 0;
+}
+
 int pass_open(struct pass *p, const char *path, const char *device, int dtype, const struct tokens *t)
 {
 	struct dev *dev;
@@ -27,7 +39,7 @@ int pass_open(struct pass *p, const char *path, const char *device, int dtype, c
 	if (!(p->m = bundle_model(p->in)))
 		return err_set(ST_BAD, "%s: holds %s, not a model", bundle_name(p->in), bundle_kind(p->in));
 	if (tokens_check(t, p->m->vocab) < 0)
-		return -1;
+		return err_at("token set");
 	if (!(dev = dev_open(device, dtype, (int)common.threads)))
 		return -1;
 	dev_auto(dev, p->m->dtype);

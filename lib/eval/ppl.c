@@ -109,7 +109,8 @@ int eval_ppl(int argc, char **argv)
 
 	if (argc - at > 1)
 		die(ST_USAGE, "more than one bundle; see llmc-eval(1)");
-	if (eval_tokens(&t, &s.e) < 0 || pass_open(&p, argv[at], common.device, common.dtype, &t) < 0)
+	if (eval_inputs(argv[at], s.e.tokens, NULL) < 0 || eval_tokens(&t, &s.e) < 0 ||
+	    pass_open(&p, argv[at], common.device, common.dtype, &t) < 0)
 		die_err();
 	if (t.T < 2)
 		die(ST_BAD, "'%s': rows of one token predict nothing", s.e.tokens);

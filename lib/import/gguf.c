@@ -3,6 +3,7 @@
 #include "base/err.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*   "GGUF"  u32 version  u64 tensors  u64 keys
@@ -146,6 +147,34 @@ static int tensor(struct cur *c, struct arena *mem, struct gguf_tensor *t)
 	return 0;
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const struct gguf_tensor *x = *(struct gguf_tensor *const *)a, *y = *(struct gguf_tensor *const *)b;
+
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Each tensor begins where the one before it in the file ends, but for alignment: no two share data, and no
+ * data belongs to none. */
+static int disjoint(const struct gguf *g, uint64_t start, uint64_t align)
+{
+	struct gguf_tensor **t = xmalloc((size_t)g->nt * sizeof(*t));
+	uint64_t next = start;
+	int r = 0;
+
+	for (int i = 0; i < g->nt; i++)
+		t[i] = &g->t[i];
+	qsort(t, (size_t)g->nt, sizeof(*t), by_place);
+	for (int i = 0; i < g->nt && r == 0; i++) {
+		if (t[i]->at != next)
+			r = err_set(ST_BAD, "GGUF: the data of tensor '%s' %s", t[i]->name,
+			            t[i]->at < next ? "overlap another's" : "come after a hole");
+		next = (t[i]->at + t[i]->bytes + align - 1) & ~(align - 1);
+	}
+	free(t);
+	return r;
+}
+
 /* Offsets become places in the file. */
 static int place(struct gguf *g, uint64_t size)
 {
@@ -166,7 +195,7 @@ static int place(struct gguf *g, uint64_t size)
 			return err_set(ST_BAD, "GGUF: the data of tensor '%s' do not lie in the file: truncated?",
 			               t->name);
 	}
-	return 0;
+	return disjoint(g, start, (uint64_t)align);
 }
 
 /* Each key and tensor takes some bytes at least: so the tables allocated here are a small multiple of what

@@ -253,11 +253,16 @@ cJSON *gguf_config(const struct gguf *g, enum dtype dt, const float *freqs, int6
 	static const char *const id_keys[TOK_N] = { "bos_token_id", "eos_token_id", NULL, "pad_token_id" };
 	cJSON *c, *a;
 	int64_t id[TOK_N], hd;
-	double eps = 1e-6;
+	double eps = 0;
+	int r;
 
 	if (refuse_others(g) < 0 || gguf_special(g, id) < 0 ||
-	    gguf_real(g, "llama.attention.layer_norm_rms_epsilon", &eps) < 0)
+	    (r = gguf_real(g, "llama.attention.layer_norm_rms_epsilon", &eps)) < 0)
 		return NULL;
+	if (!r) {
+		err_set(ST_BAD, "GGUF: 'llama.attention.layer_norm_rms_epsilon' is missing");
+		return NULL;
+	}
 	c = json_obj();
 	a = json_arr();
 	json_push(a, cJSON_CreateString("LlamaForCausalLM"));

@@ -14,7 +14,7 @@
 static struct {
 	int64_t layers, width, seed, vocab;
 	bool tied;
-	const char *quant, *kind, *dtype;
+	const char *quant, *kind, *dtype, *plant;
 	double noise;
 } o;
 
@@ -29,13 +29,14 @@ static const struct opt own[] = {
 	{ .name = "kind", .type = O_STR, .off = AT(kind), .arg = "WORD", .def = "model", .help = "of the manifest" },
 	{ .name = "type", .type = O_STR, .off = AT(dtype), .arg = "TYPE", .def = "BF16", .help = "F32, F16 or BF16" },
 	{ .name = "noise", .type = O_REAL, .off = AT(noise), .arg = "X", .def = "0", .max = 1, .help = "added to mlp.up of block 1" },
+	{ .name = "plant", .type = O_STR, .off = AT(plant), .arg = "X", .help = "first weight of attn.q of block 0: a number, nan, inf" },
 	{ .type = O_END }
 };
 static const struct opt_tool tool = {
 	.name = "llmc-mkbundle", .usage = "[options]", .about = "a random bundle", .groups = OPT_IO | OPT_TALK, .own = own
 };
 
-static void fill(struct block *b, struct tensor *t, struct rng *r, double noise)
+static void fill(struct block *b, struct tensor *t, struct rng *r, double noise, const char *plant)
 {
 	size_t n = (size_t)tensor_count(t);
 	float *x = xmalloc(n * sizeof(*x));
@@ -44,6 +45,8 @@ static void fill(struct block *b, struct tensor *t, struct rng *r, double noise)
 		x[i] = (float)((t->nd == 1) + 0.05 * rng_normal(r));
 	for (size_t i = 0; i < n && noise > 0; i++)
 		x[i] += (float)noise * (i % 2 ? 1 : -1);
+	if (plant)
+		x[0] = strtof(plant, NULL);
 	t->data = arena_alloc(&b->mem, tensor_bytes(t));
 	if (from_f32(t->data, t->dt, x, n) < 0)
 		die_err();
@@ -82,7 +85,8 @@ static void put(struct bundle_out *out, struct ledger *l, const struct model *m,
 				continue;
 			t->name = arena_printf(&b.mem, "%s.%s", role_name((enum role)role), part_name((enum part)part));
 			t->dt = m->dtype;
-			fill(&b, t, r, index == 1 && role == R_UP ? o.noise : 0);
+			fill(&b, t, r, index == 1 && role == R_UP ? o.noise : 0,
+			     index == 0 && role == R_Q ? o.plant : NULL);
 			if (o.quant && role_linear((enum role)role) && part == P_WEIGHT)
 				quantize(&b, n);
 			n++;

@@ -110,7 +110,7 @@ static void half(void *arg)
 
 static void test_ends(void)
 {
-	static const int sig[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXFSZ, SIGBUS };
+	static const int sig[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU, SIGBUS };
 	struct end e = { 0, "f" };
 
 	put_file("f", "old");
