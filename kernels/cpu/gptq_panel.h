@@ -5,7 +5,7 @@
  * until its turn comes.  So BLOCK columns stay in registers while all errors before them pass by. */
 #include "kernels/cpu/vec.h"
 
-enum { BLOCK = 8 };
+enum { BLOCK = VL };
 
 struct grid {
 	const float *scale, *zero;

@@ -15,6 +15,7 @@
  *
  * f64 for small n (wide_n of host.h).  Beyond, f32 in u's own memory; when that fails, f64 before giving up. */
 #include "op/host.h"
+#include "op/mm.h"
 
 #include "base/err.h"
 #include "base/pool.h"
@@ -24,34 +25,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NB = 256 };
-
 /* LAPACK, in OpenBLAS.  Column-major: its upper triangle is our lower one. */
 extern void spotrf_(const char *, const int *, float *, const int *, int *, size_t);
 extern void dpotrf_(const char *, const int *, double *, const int *, int *, size_t);
 extern void strtri_(const char *, const char *, const int *, float *, const int *, int *, size_t, size_t);
 extern void dtrtri_(const char *, const char *, const int *, double *, const int *, int *, size_t, size_t);
 
-/* a[n,n], or double d[n,n]: exactly one of the two is set.  ta, td: T, [NB, n]. */
+/* a[n,n], or double d[n,n]: exactly one of the two is set.  ta, td: T, [NB, n].  NB: width of blocks and tiles; narrow
+ * ones waste less on the diagonal, wide ones multiply faster. */
 struct fac {
 	const float *h;
 	float *a, *ta, *u;
 	double *d, *td;
-	int64_t n, at, nb;              /* the block in hand: [at, at + nb) */
+	int64_t n, NB, at, nb;          /* the block in hand: [at, at + nb) */
 };
 
 static void product(const struct fac *f, int tb, int64_t m, int64_t n, int64_t k, double alpha, int64_t a, int64_t b,
                     double beta, int64_t c, int from_t)
 {
 	int N = (int)f->n;
-	enum CBLAS_TRANSPOSE t = tb ? CblasTrans : CblasNoTrans;
 
 	if (f->d)
-		cblas_dgemm(CblasRowMajor, CblasNoTrans, t, (int)m, (int)n, (int)k, alpha, (from_t ? f->td : f->d) + a,
-		            N, f->d + b, N, beta, f->d + c, N);
+		cblas_dgemm(CblasRowMajor, CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha,
+		            (from_t ? f->td : f->d) + a, N, f->d + b, N, beta, f->d + c, N);
 	else
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, t, (int)m, (int)n, (int)k, (float)alpha,
-		            (from_t ? f->ta : f->a) + a, N, f->a + b, N, (float)beta, f->a + c, N);
+		mm_f32(0, tb, m, n, k, (float)alpha, (from_t ? f->ta : f->a) + a, f->n, f->a + b, f->n, (float)beta,
+		       f->a + c, f->n);
 }
 
 /* The diagonal block to its factor, zeros above it (products left something there); 1 when it is not positive
@@ -81,7 +80,7 @@ static int potrf(const struct fac *f)
 static void solve_item(void *arg, int64_t item, int worker)
 {
 	const struct fac *f = arg;
-	int64_t i = f->at + f->nb + item * NB, m = least(NB, f->n - i), l = f->at * f->n + f->at, p = i * f->n + f->at;
+	int64_t i = f->at + f->nb + item * f->NB, m = least(f->NB, f->n - i), l = f->at * f->n + f->at, p = i * f->n + f->at;
 	int N = (int)f->n;
 
 	(void)worker;
@@ -101,9 +100,9 @@ static void trail_item(void *arg, int64_t item, int worker)
 	(void)worker;
 	while (j > i)                           /* row i of tiles has i + 1 of them */
 		j -= ++i;
-	i = next + i * NB;
-	j = next + j * NB;
-	product(f, 1, least(NB, f->n - i), least(NB, f->n - j), f->nb, -1, i * f->n + f->at, j * f->n + f->at, 1,
+	i = next + i * f->NB;
+	j = next + j * f->NB;
+	product(f, 1, least(f->NB, f->n - i), least(f->NB, f->n - j), f->nb, -1, i * f->n + f->at, j * f->n + f->at, 1,
 	        i * f->n + j, 0);
 }
 
@@ -112,10 +111,10 @@ static int cholesky(struct fac *f)
 	for (f->at = 0; f->at < f->n; f->at += f->nb) {
 		int64_t below;
 
-		f->nb = least(NB, f->n - f->at);
+		f->nb = least(f->NB, f->n - f->at);
 		if (potrf(f))
 			return 1;
-		below = div_up(f->n - f->at - f->nb, NB);
+		below = div_up(f->n - f->at - f->nb, f->NB);
 		pool_for(below, solve_item, f);
 		pool_for(below * (below + 1) / 2, trail_item, f);
 	}
@@ -126,32 +125,32 @@ static int cholesky(struct fac *f)
 static void left_item(void *arg, int64_t item, int worker)
 {
 	const struct fac *f = arg;
-	int64_t j = item * NB;
+	int64_t j = item * f->NB;
 	int N = (int)f->n, nb = (int)f->nb;
 
 	(void)worker;
 	if (f->d)
-		cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, nb, NB, nb, -1, f->d + f->at * f->n + f->at, N,
-		            f->d + f->at * f->n + j, N, 0, f->td + j, N);
+		cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, nb, (int)f->NB, nb, -1,
+		            f->d + f->at * f->n + f->at, N, f->d + f->at * f->n + j, N, 0, f->td + j, N);
 	else
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, nb, NB, nb, -1, f->a + f->at * f->n + f->at, N,
-		            f->a + f->at * f->n + j, N, 0, f->ta + j, N);
+		mm_f32(0, 0, f->nb, f->NB, f->nb, -1, f->a + f->at * f->n + f->at, f->n, f->a + f->at * f->n + j, f->n,
+		       0, f->ta + j, f->n);
 }
 
 static void row_item(void *arg, int64_t item, int worker)
 {
 	const struct fac *f = arg;
-	int64_t j = item * NB;
+	int64_t j = item * f->NB;
 
 	(void)worker;
-	product(f, 0, f->nb, NB, f->at - j, 1, j, j * f->n + j, 0, f->at * f->n + j, 1);
+	product(f, 0, f->nb, f->NB, f->at - j, 1, j, j * f->n + j, 0, f->at * f->n + j, 1);
 }
 
 static int invert(struct fac *f)
 {
 	for (f->at = 0; f->at < f->n; f->at += f->nb) {
 		int64_t o = f->at * f->n + f->at;
-		int nb = (int)(f->nb = least(NB, f->n - f->at)), N = (int)f->n, info;
+		int nb = (int)(f->nb = least(f->NB, f->n - f->at)), N = (int)f->n, info;
 
 		if (f->d)
 			dtrtri_("U", "N", &nb, f->d + o, &N, &info, 1, 1);
@@ -159,8 +158,8 @@ static int invert(struct fac *f)
 			strtri_("U", "N", &nb, f->a + o, &N, &info, 1, 1);
 		if (info)
 			return 1;
-		pool_for(f->at / NB, left_item, f);
-		pool_for(f->at / NB, row_item, f);
+		pool_for(f->at / f->NB, left_item, f);
+		pool_for(f->at / f->NB, row_item, f);
 	}
 	return 0;
 }
@@ -215,8 +214,8 @@ static int attempt(struct fac *f, bool wide)
 	int r;
 
 	f->d = wide ? xmalloc(n * n * sizeof(double)) : NULL;
-	f->td = wide ? xmalloc(n * NB * sizeof(double)) : NULL;
-	f->ta = wide ? NULL : xmalloc(n * NB * sizeof(float));
+	f->td = wide ? xmalloc(n * (size_t)f->NB * sizeof(double)) : NULL;
+	f->ta = wide ? NULL : xmalloc(n * (size_t)f->NB * sizeof(float));
 	f->a = wide ? NULL : f->u;
 	pool_for(f->n, load_item, f);
 	r = cholesky(f) || invert(f);
@@ -232,7 +231,7 @@ static int attempt(struct fac *f, bool wide)
 
 int cpu_chol_inv(struct dev *dev, struct tensor *u, const struct tensor *h)
 {
-	struct fac f = { .n = tensor_cols(h), .h = h->data, .u = u->data };
+	struct fac f = { .n = tensor_cols(h), .NB = tensor_cols(h) < 2048 ? 128 : 256, .h = h->data, .u = u->data };
 
 	if (h->dt != DT_F32 || u->dt != DT_F32 || tensor_count(h) != f.n * f.n || tensor_count(u) != f.n * f.n ||
 	    f.n > INT32_MAX / 4)

@@ -1,5 +1,6 @@
 /* Devices by name. */
 #include "op/host.h"
+#include "op/mm.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -37,21 +38,20 @@ void *host_scratch(struct host *h, int64_t n, size_t size)
 
 static void describe(struct host *h)
 {
-	size_t at = (size_t)snprintf(h->text, sizeof(h->text), "%s:", h->dev.ops->name);
-	const char *name;
+	char *at = h->text, *end = at + sizeof(h->text);
+	const char *name, *by = mm_f32_by_dnnl() || (h->dev.mm == DT_BF16 && h->fast_bf16) ? "oneDNN" : "OpenBLAS";
+	bool ref = h->dev.ops == &ops_ref;
 
-	for (unsigned b = 1; (name = cpu_feature_name(b)); b <<= 1)
-		if (h->feat & b && at < sizeof(h->text))
-			at += (size_t)snprintf(h->text + at, sizeof(h->text) - at, " %s", name);
-	if (at < sizeof(h->text))
-		snprintf(h->text + at, sizeof(h->text) - at, "%s, OpenBLAS %s%s, %s products, %d thread%s",
-		         h->feat ? "" : " plain", openblas_get_corename(),
-#ifdef HAVE_DNNL
-		         ", oneDNN",
-#else
-		         "",
-#endif
-		         dtype_name(h->dev.mm), pool_threads(), pool_threads() == 1 ? "" : "s");
+	at += snprintf(at, (size_t)(end - at), "%s:", h->dev.ops->name);
+	for (unsigned b = 1; !ref && (name = cpu_feature_name(b)); b <<= 1)
+		if (h->feat & b)
+			at += snprintf(at, (size_t)(end - at), " %s", name);
+	if (!h->feat)
+		at += snprintf(at, (size_t)(end - at), " plain C");
+	at += snprintf(at, (size_t)(end - at), ", %s products", dtype_name(h->dev.mm));
+	if (!ref)
+		at += snprintf(at, (size_t)(end - at), " by %s, OpenBLAS %s", by, openblas_get_corename());
+	snprintf(at, (size_t)(end - at), ", %d thread%s", pool_threads(), pool_threads() == 1 ? "" : "s");
 }
 
 struct dev *dev_open(const char *device, int dtype, int threads)

@@ -69,15 +69,20 @@ static void look(void)
 	wide = cpu_features(NULL) & CPU_AVX512;
 }
 
+bool mm_f32_by_dnnl(void)
+{
+	pthread_once(&looked, look);
+	return wide;
+}
+
 void mm_f32(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
             int64_t ldb, float beta, float *c, int64_t ldc)
 {
 	if (!m || !n)
 		return;
-	pthread_once(&looked, look);
 	alone();
 	/* It refuses what it calls an invalid leading dimension, of an empty product say. */
-	if (!wide || dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+	if (!mm_f32_by_dnnl() || dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
 		blas(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
@@ -202,6 +207,11 @@ void mm_f32(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const 
 }
 
 bool mm_have_bf16(void)
+{
+	return false;
+}
+
+bool mm_f32_by_dnnl(void)
 {
 	return false;
 }

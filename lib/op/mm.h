@@ -12,5 +12,6 @@ void mm_f32(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const 
 int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b,
             int64_t ldb, bool add, float *c, int64_t ldc);
 bool mm_have_bf16(void);                /* compiled in */
+bool mm_f32_by_dnnl(void);
 
 #endif
