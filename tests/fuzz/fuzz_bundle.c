@@ -94,7 +94,7 @@ static struct result read_all(const char *path)
 static void pass_on(const char *path)
 {
 	struct bundle_in *in = bundle_open(path);
-	struct bundle_out *out;
+	struct bundle_out *out = NULL;
 	struct member m;
 	struct result again;
 	char name[64], copy[64];
