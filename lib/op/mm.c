@@ -54,6 +54,7 @@ static _Thread_local struct {
 	size_t cap;
 } self;
 
+/* Before a primitive is made, too: it is laid out for as many threads as OpenMP has then. */
 static void alone(void)
 {
 	if (!self.alone)
@@ -132,11 +133,7 @@ static dnnl_status_t entry_find(const struct shape *s, struct entry **out)
 	dnnl_status_t r = dnnl_success;
 	struct entry *e = NULL;
 
-	/* before a primitive is made, too: it is laid out for as many threads as OpenMP has then */
-	if (!self.alone) {
-		omp_set_num_threads(1);
-		self.alone = true;
-	}
+	alone();
 	pthread_mutex_lock(&cache.lock);
 	if (!cache.engine)
 		r = dnnl_engine_create(&cache.engine, dnnl_cpu, 0);
