@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define GOLDEN "../shared/reference/golden/"
+#define GOLDEN "tests/golden/vectors/"
 static char tmp[] = "/tmp/pack_test.XXXXXX";
 
 static cJSON *load(const char *path)
