@@ -2,7 +2,11 @@
  * (Milakov and Gimelshein, arXiv 1805.02867), so that no T x T matrix is ever held.
  *
  * An item is (sequence, key head, block of queries): the H/K query heads that read one key head make one product,
- * G * BQ rows high.  Per worker: the queries, gathered; a tile of scores; the output, before division. */
+ * G * BQ rows high.  Per worker: the queries, gathered; a tile of scores; the output, before division.
+ *
+ * Where products are bf16, q, k, v and the probabilities are rounded to it; scores, softmax and output stay f32.
+ * Products are then padded to multiples of PAD, lest every length of a text compile kernels of its own: with rows
+ * that nobody reads, and with keys that are not visible, of probability 0, of the next rows of k and v. */
 #include "op/host.h"
 #include "op/mm.h"
 
@@ -10,6 +14,7 @@
 #include "base/pool.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum { BK = 512, ROWS = 192 };          /* keys in a tile; rows of a product, about */
@@ -17,8 +22,17 @@ enum { BK = 512, ROWS = 192 };          /* keys in a tile; rows of a product, ab
 struct attn {
 	struct host *h;
 	const struct attn_args *a;
-	float *o, *tmp;
-	int64_t G, BQ, blocks, size;    /* query heads per key head; queries in a block; blocks in T; of tmp */
+	float *o;
+	char *tmp;                      /* per worker, `size` bytes */
+	int64_t G, BQ, blocks, size;    /* query heads per key head; queries in a block; blocks in T */
+	const uint16_t *k16, *v16;      /* bf16 copies [n*T + PAD, K*D], [n*T + PAD, K*Dv], or NULL */
+	atomic_int bad;
+};
+
+/* A worker's memory */
+struct work {
+	float *q, *o, *s, *max, *sum;   /* [rows, D], [rows, Dv], [rows, BK], [rows], [rows] */
+	uint16_t *q16, *p16;            /* [rows, D], [rows, BK] */
 };
 
 /* Keys visible to query i: [first_key, i]. */
@@ -52,49 +66,130 @@ static void tile(const struct attn *t, float *s, float *o, float *max, float *su
 	}
 }
 
+static struct work work_of(const struct attn *t, int worker)
+{
+	int64_t rows = round_up(t->G * t->BQ, PAD);
+	struct work w = { .q = (float *)(void *)(t->tmp + worker * t->size) };
+
+	w.o = w.q + rows * t->a->D;
+	w.s = w.o + rows * t->a->Dv;
+	w.max = w.s + rows * BK;
+	w.sum = w.max + rows;
+	w.q16 = (uint16_t *)(void *)(w.sum + rows);
+	w.p16 = w.q16 + rows * t->a->D;
+	return w;
+}
+
+/* s = q k^T for nk keys from row j of k */
+static int scores(const struct attn *t, const struct work *w, int64_t rows, int64_t nk, int64_t j, int64_t kv)
+{
+	const struct attn_args *a = t->a;
+
+	if (t->k16)
+		return mm_bf16(0, 1, rows, nk, a->D, w->q16, a->D, t->k16 + (j * a->K + kv) * a->D, (int64_t)a->K * a->D,
+		               false, w->s, nk);
+	mm_f32(0, 1, rows, nk, a->D, 1, w->q, a->D, a->k + j * a->ldk + kv * a->D, a->ldk, 0, w->s, nk);
+	return 0;
+}
+
+/* o += p v */
+static int values(const struct attn *t, const struct work *w, int64_t rows, int64_t nk, int64_t j, int64_t kv)
+{
+	const struct attn_args *a = t->a;
+
+	if (t->v16) {
+		t->h->k.f32_bf16(w->p16, w->s, rows * nk);
+		return mm_bf16(0, 0, rows, a->Dv, nk, w->p16, nk, t->v16 + (j * a->K + kv) * a->Dv,
+		               (int64_t)a->K * a->Dv, true, w->o, a->Dv);
+	}
+	mm_f32(0, 0, rows, a->Dv, nk, 1, w->s, nk, a->v + j * a->ldv + kv * a->Dv, a->ldv, 1, w->o, a->Dv);
+	return 0;
+}
+
 static void attn_item(void *arg, int64_t item, int worker)
 {
-	const struct attn *t = arg;
+	struct attn *t = arg;
 	const struct attn_args *a = t->a;
 	/* The last blocks see the most keys: they go first, that the workers end together. */
 	int64_t q0 = (t->blocks - 1 - item / (a->K * a->n)) * t->BQ, kv = item % a->K, n = item / a->K % a->n;
-	int64_t nq = least(t->BQ, a->T - q0), rows = t->G * nq, all = t->G * t->BQ;
-	int64_t first = n * a->T;
-	float *q = t->tmp + worker * t->size, *o = q + all * a->D, *s = o + all * a->Dv, *max = s + all * BK,
-	      *sum = max + all;
+	int64_t nq = least(t->BQ, a->T - q0), rows = t->G * nq, first = n * a->T;
+	int64_t pad = t->k16 ? PAD : 1, high = round_up(rows, pad);
+	struct work w = work_of(t, worker);
 
 	for (int64_t r = 0; r < rows; r++) {
-		memcpy(q + r * a->D, a->q + (first + q0 + r % nq) * a->ldq + (kv * t->G + r / nq) * a->D,
-		       (size_t)a->D * sizeof(*q));
-		max[r] = -INFINITY;
-		sum[r] = 0;
+		memcpy(w.q + r * a->D, a->q + (first + q0 + r % nq) * a->ldq + (kv * t->G + r / nq) * a->D,
+		       (size_t)a->D * sizeof(*w.q));
+		w.max[r] = -INFINITY;
+		w.sum[r] = 0;
 	}
-	memset(o, 0, (size_t)(rows * a->Dv) * sizeof(*o));
+	memset(w.q + rows * a->D, 0, (size_t)((high - rows) * a->D) * sizeof(*w.q));
+	memset(w.o, 0, (size_t)(high * a->Dv) * sizeof(*w.o));
+	if (t->k16)
+		t->h->k.f32_bf16(w.q16, w.q, high * a->D);
 	for (int64_t j = first_key(a, q0), nk; j < q0 + nq; j += nk) {
-		nk = least(BK, q0 + nq - j);
-		mm_f32(0, 1, rows, nk, a->D, 1, q, a->D, a->k + (first + j) * a->ldk + kv * a->D, a->ldk, 0, s, nk);
-		tile(t, s, o, max, sum, kv, q0, nq, j, nk);
-		mm_f32(0, 0, rows, a->Dv, nk, 1, s, nk, a->v + (first + j) * a->ldv + kv * a->Dv, a->ldv, 1, o, a->Dv);
+		nk = least(BK, round_up(q0 + nq - j, pad));
+		if (scores(t, &w, high, nk, first + j, kv) < 0)
+			atomic_store(&t->bad, 1);
+		tile(t, w.s, w.o, w.max, w.sum, kv, q0, nq, j, nk);
+		memset(w.s + rows * nk, 0, (size_t)((high - rows) * nk) * sizeof(*w.s));
+		if (values(t, &w, high, nk, first + j, kv) < 0)
+			atomic_store(&t->bad, 1);
 	}
 	for (int64_t r = 0; r < rows; r++) {
-		t->h->k.scal(o + r * a->Dv, 1 / sum[r], a->Dv);
-		memcpy(t->o + (first + q0 + r % nq) * a->ldo + (kv * t->G + r / nq) * a->Dv, o + r * a->Dv,
-		       (size_t)a->Dv * sizeof(*o));
+		t->h->k.scal(w.o + r * a->Dv, 1 / w.sum[r], a->Dv);
+		memcpy(t->o + (first + q0 + r % nq) * a->ldo + (kv * t->G + r / nq) * a->Dv, w.o + r * a->Dv,
+		       (size_t)a->Dv * sizeof(*w.o));
 	}
+}
+
+/* Rows of x, ld apart, to bf16, tight */
+struct rounding {
+	const struct kern *k;
+	uint16_t *y;
+	const float *x;
+	int64_t ld, width, rows;
+};
+
+static void round_item(void *arg, int64_t item, int worker)
+{
+	const struct rounding *r = arg;
+
+	(void)worker;
+	for (int64_t i = item * 64; i < least(item * 64 + 64, r->rows); i++)
+		r->k->f32_bf16(r->y + i * r->width, r->x + i * r->ld, r->width);
+}
+
+static void round_rows(const struct attn *t, uint16_t *y, const float *x, int64_t ld, int64_t width)
+{
+	struct rounding r = { &t->h->k, y, x, ld, width, (int64_t)t->a->n * t->a->T };
+
+	pool_for(div_up(r.rows, 64), round_item, &r);
+	memset(y + r.rows * width, 0, (size_t)(PAD * width) * sizeof(*y));
 }
 
 int cpu_attn(struct dev *d, float *o, const struct attn_args *a)
 {
 	struct attn t = { .h = host(d), .a = a, .o = o };
+	int64_t wk = (int64_t)a->K * a->D, wv = (int64_t)a->K * a->Dv, rows, keys = (int64_t)a->n * a->T + PAD;
+	bool half = d->mm == DT_BF16 && t.h->fast_bf16;
+	uint16_t *s;
 
 	if (a->K < 1 || a->H % a->K)
 		return err_set(ST_FAIL, "attn: %d heads over %d", a->H, a->K);
 	t.G = a->H / a->K;
 	t.BQ = t.G < ROWS / 32 ? ROWS / t.G / 16 * 16 : 32;
 	t.blocks = div_up(a->T, t.BQ);
-	t.size = t.G * t.BQ * (a->D + a->Dv + BK + 2);
-	t.size = div_up(t.size, 16) * 16;
-	t.tmp = host_scratch(t.h, pool_threads() * t.size, sizeof(float));
+	rows = round_up(t.G * t.BQ, PAD);
+	t.size = round_up(rows * ((a->D + a->Dv + BK + 2) * (int64_t)sizeof(float) + (a->D + BK) * 2), 64);
+	s = host_scratch(t.h, pool_threads() * t.size + (half ? keys * (wk + wv) * 2 : 0), 1);
+	t.tmp = (char *)s;
+	if (half) {
+		s = (uint16_t *)(void *)(t.tmp + pool_threads() * t.size);
+		round_rows(&t, s, a->k, a->ldk, wk);
+		round_rows(&t, s + keys * wk, a->v, a->ldv, wv);
+		t.k16 = s;
+		t.v16 = s + keys * wk;
+	}
 	pool_for(t.blocks * a->K * a->n, attn_item, &t);
-	return 0;
+	return t.bad ? err_set(ST_FAIL, "oneDNN failed") : 0;
 }

@@ -41,7 +41,8 @@ struct ops {
 	 * cos, sin: [T, rot/2].  interleaved pairs (2i, 2i+1), else (i, i + rot/2). */
 	int (*rope)(struct dev *, float *x, int64_t rows, int64_t ld, int nh, int D, int rot, int T,
 	            const float *cos, const float *sin, int interleaved);
-	int (*attn)(struct dev *, float *o, const struct attn_args *);          /* causal; o [n*T, H*Dv] */
+	/* Causal; o [n*T, H*Dv].  dev->mm BF16: q, k, v and probabilities may be rounded to bf16. */
+	int (*attn)(struct dev *, float *o, const struct attn_args *);
 	/* y = act(g) * u; u NULL: y = act(g).  y may be g. */
 	int (*glu)(struct dev *, struct tensor *y, const struct tensor *g, const struct tensor *u, enum act);
 	int (*axpy)(struct dev *, struct tensor *y, const struct tensor *x, float alpha);  /* y += alpha x */

@@ -156,7 +156,7 @@ static void linears(double r32, double r16)
 }
 
 /* The least work: causal, so half of the square. */
-static void attention(double r32)
+static void attention(double r32, double r16)
 {
 	static const struct { int n, T, H, K, D; } s[] = { { 1, 2048, 9, 3, 64 }, { 4, 512, 9, 3, 64 }, { 1, 2048, 8, 2, 128 } };
 
@@ -170,8 +170,13 @@ static void attention(double r32)
 
 		b.o = o.data;
 		b.a = &a;
-		snprintf(name, sizeof(name), "attn n%d T%d H%d/%d D%d", s[i].n, s[i].T, s[i].H, s[i].K, s[i].D);
-		row(name, run_attn, 2.0 * (double)rows * s[i].T * (double)wq, r32, 0);
+		for (int half = 0; half < 2; half++) {
+			snprintf(name, sizeof(name), "attn %s n%d T%d H%d/%d D%d", half ? "bf16" : "f32", s[i].n, s[i].T, s[i].H,
+			         s[i].K, s[i].D);
+			b.d->mm = half ? DT_BF16 : DT_F32;
+			row(name, run_attn, 2.0 * (double)rows * s[i].T * (double)wq, half ? r16 : r32, 0);
+		}
+		b.d->mm = DT_F32;
 		drop(&q);
 		drop(&k);
 		drop(&v);
@@ -296,7 +301,7 @@ int bench(int threads)
 	printf("# products of %d^3: f32 %.1f, bf16 %.1f GFLOP/s; shares are of these\n", SIDE, r32 * 1e-9, r16 * 1e-9);
 	printf("# what\tseconds\tGFLOP/s\tpercent\tGB/s\n");
 	linears(r32, r16);
-	attention(r32);
+	attention(r32, r16);
 	grams(r32, r16);
 	solver(r32);
 	elements();

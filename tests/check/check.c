@@ -14,6 +14,7 @@ const struct limit limit[NTOL] = {
 	[TOL_EXACT]    = { "exact",    0,      0 },
 	[TOL_F32]      = { "f32",      5e-7,   2e-6 },          /* an f32 ulp is 1.2e-7 at most */
 	[TOL_F32_SUM]  = { "f32 sum",  1e-6,   2e-6 },          /* of sum |a b| */
+	[TOL_BF16]     = { "bf16",     1.2e-2, 2.5e-2 },          /* its rounding, 4e-3, of q, k, v and probabilities */
 	[TOL_BF16_SUM] = { "bf16 sum", 1e-6,   4e-6 },          /* inputs rounded beforehand, sums in f32 */
 	[TOL_LOSS]     = { "loss",     2e-7,   1e-6 },          /* nats */
 	[TOL_KL]       = { "kl",       5e-7,   2e-6 },          /* of the largest term's scale */

@@ -16,7 +16,7 @@
 
 /* How far a result may be from the formula, as a part of its scale (the caller says what that is: the value
  * itself, or for a sum the sum of absolute values).  Above warn a line is printed, above fail it fails. */
-enum tol { TOL_EXACT, TOL_F32, TOL_F32_SUM, TOL_BF16_SUM, TOL_LOSS, TOL_KL, TOL_FACTOR, NTOL };
+enum tol { TOL_EXACT, TOL_F32, TOL_F32_SUM, TOL_BF16, TOL_BF16_SUM, TOL_LOSS, TOL_KL, TOL_FACTOR, NTOL };
 struct limit {
 	const char *name;
 	double warn, fail;

@@ -125,7 +125,7 @@ static void check_gemm(const struct level *l)
 
 struct attn_case { int n, T, H, K, D, Dv, window; float cap, slope; };
 
-static void attn_case(const struct level *l, const struct attn_case *c)
+static void attn_case(const struct level *l, const struct attn_case *c, bool half)
 {
 	int64_t rows = (int64_t)c->n * c->T;
 	int ldq = c->H * c->D + 3, ldk = c->K * c->D + 1, ldv = c->K * c->Dv + 2, ldo = c->H * c->Dv + 5;
@@ -144,7 +144,9 @@ static void attn_case(const struct level *l, const struct attn_case *c)
 		slope[h] = c->slope * (float)pow(2, -8.0 * (h + 1) / c->H);
 	where("n %d, T %d, H %d/%d, D %d/%d, window %d, cap %g, slope %g", c->n, c->T, c->H, c->K, c->D, c->Dv,
 	      c->window, (double)c->cap, (double)c->slope);
+	l->dev->mm = half ? DT_BF16 : DT_F32;
 	expect(l->dev->ops->attn(l->dev, o, &a) == 0, "attn returns 0");
+	l->dev->mm = DT_F32;
 	for (int64_t r = 0; first && r < rows; r++) {
 		int64_t i = r % c->T, base = r - i, lo = c->window && i >= c->window ? i - c->window + 1 : 0;
 
@@ -173,7 +175,7 @@ static void attn_case(const struct level *l, const struct attn_case *c)
 					t += p[j] / z * v[(base + j) * ldv + kv * c->Dv + d];
 					size += p[j] / z * fabs((double)v[(base + j) * ldv + kv * c->Dv + d]);
 				}
-				near(o[r * ldo + h * c->Dv + d], t, size, TOL_F32_SUM);
+				near(o[r * ldo + h * c->Dv + d], t, size, half ? TOL_BF16 : TOL_F32_SUM);
 			}
 		}
 		expect(is_sentinel(o + r * ldo + c->H * c->Dv, ldo - c->H * c->Dv), "gaps between rows are left alone");
@@ -196,10 +198,12 @@ static void check_attn(const struct level *l)
 		{ 1, 600, 2, 1, 8, 8, 1, 0, 0 }, { 1, 1100, 2, 2, 16, 8, 530, 10, 1 }, { 1, 700, 16, 1, 8, 8, 0, 0, 0 },
 	};
 
-	test_begin("%s, %d threads: attn", l->name, pool_threads());
-	for (size_t i = 0; i < sizeof(c) / sizeof(*c); i++)
-		attn_case(l, &c[i]);
-	test_end();
+	for (int half = 0; half < 2; half++) {
+		test_begin("%s, %d threads: attn, %s", l->name, pool_threads(), half ? "bf16" : "f32");
+		for (size_t i = 0; i < sizeof(c) / sizeof(*c); i++)
+			attn_case(l, &c[i], half);
+		test_end();
+	}
 }
 
 /* Any element type to F32, F16 and BF16: what lib/tensor makes of it, which has tests of its own. */
