@@ -40,9 +40,9 @@ struct kern {
 	             int D, int Dv, float scale, float cap, float slope, double *s);
 
 	/* One row of a tile of scores, for a softmax that sees its keys tile by tile.  s[i] = q.k of the key at
-	 * j0 + i (any origin), of which [lo, hi) are visible, 0 <= lo < hi <= n; the others become 0.  With t as above, M the
-	 * greater of *max and all t: s[i] = exp(t_i - M), *sum = *sum * f + sum of s, *max = M, returns
-	 * f = exp(old max - M), by which what was summed before must shrink.  First tile: *max = -Inf,
+	 * j0 + i (any origin), of which [lo, hi) are visible, 0 <= lo < hi <= n; the others become 0.  With t as
+	 * above, M the greater of *max and all t: s[i] = exp(t_i - M), *sum = *sum * f + sum of s, *max = M,
+	 * returns f = exp(old max - M), by which what was summed before must shrink.  First tile: *max = -Inf,
 	 * *sum = 0. */
 	float (*softmax)(float *s, int64_t n, int64_t lo, int64_t hi, int64_t j0, float scale, float cap,
 	                 float slope, float *max, float *sum);

@@ -85,7 +85,8 @@ static inline void vtranspose(V r[VL])
 	}
 	for (int i = 0; i < 4; i++) {
 		V a = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
-		V c = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88), d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
+		V c = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88);
+		V d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
 
 		r[i] = _mm512_shuffle_f32x4(a, c, 0x88);
 		r[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);

@@ -86,9 +86,10 @@ static int scores(const struct attn *t, const struct work *w, int64_t rows, int6
 	const struct attn_args *a = t->a;
 
 	if (t->k16)
-		return mm_bf16(0, 1, rows, nk, a->D, w->q16, a->D, t->k16 + (j * a->K + kv) * a->D, (int64_t)a->K * a->D,
-		               false, w->s, nk);
-	mm_f32(0, 1, rows, nk, a->D, 1, w->q, a->D, a->k + j * a->ldk + kv * a->D, a->ldk, 0, w->s, nk);
+		return mm_bf16(0, 1, rows, nk, a->D, w->q16, a->D, t->k16 + (j * a->K + kv) * a->D,
+		               (int64_t)a->K * a->D, false, w->s, nk);
+	mm_f32(t->h->f32_by_dnnl, 0, 1, rows, nk, a->D, 1, w->q, a->D, a->k + j * a->ldk + kv * a->D, a->ldk,
+	       0, w->s, nk);
 	return 0;
 }
 
@@ -102,7 +103,8 @@ static int values(const struct attn *t, const struct work *w, int64_t rows, int6
 		return mm_bf16(0, 0, rows, a->Dv, nk, w->p16, nk, t->v16 + (j * a->K + kv) * a->Dv,
 		               (int64_t)a->K * a->Dv, true, w->o, a->Dv);
 	}
-	mm_f32(0, 0, rows, a->Dv, nk, 1, w->s, nk, a->v + j * a->ldv + kv * a->Dv, a->ldv, 1, w->o, a->Dv);
+	mm_f32(t->h->f32_by_dnnl, 0, 0, rows, a->Dv, nk, 1, w->s, nk, a->v + j * a->ldv + kv * a->Dv, a->ldv,
+	       1, w->o, a->Dv);
 	return 0;
 }
 

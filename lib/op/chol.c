@@ -34,6 +34,7 @@ extern void dtrtri_(const char *, const char *, const int *, double *, const int
 /* a[n,n], or double d[n,n]: exactly one of the two is set.  ta, td: T, [NB, n].  NB: width of blocks and tiles; narrow
  * ones waste less on the diagonal, wide ones multiply faster. */
 struct fac {
+	bool dnnl;
 	const float *h;
 	float *a, *ta, *u;
 	double *d, *td;
@@ -49,8 +50,8 @@ static void product(const struct fac *f, int tb, int64_t m, int64_t n, int64_t k
 		cblas_dgemm(CblasRowMajor, CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha,
 		            (from_t ? f->td : f->d) + a, N, f->d + b, N, beta, f->d + c, N);
 	else
-		mm_f32(0, tb, m, n, k, (float)alpha, (from_t ? f->ta : f->a) + a, f->n, f->a + b, f->n, (float)beta,
-		       f->a + c, f->n);
+		mm_f32(f->dnnl, 0, tb, m, n, k, (float)alpha, (from_t ? f->ta : f->a) + a, f->n, f->a + b, f->n,
+		       (float)beta, f->a + c, f->n);
 }
 
 /* The diagonal block to its factor, zeros above it (products left something there); 1 when it is not positive
@@ -80,7 +81,8 @@ static int potrf(const struct fac *f)
 static void solve_item(void *arg, int64_t item, int worker)
 {
 	const struct fac *f = arg;
-	int64_t i = f->at + f->nb + item * f->NB, m = least(f->NB, f->n - i), l = f->at * f->n + f->at, p = i * f->n + f->at;
+	int64_t i = f->at + f->nb + item * f->NB, m = least(f->NB, f->n - i);
+	int64_t l = f->at * f->n + f->at, p = i * f->n + f->at;
 	int N = (int)f->n;
 
 	(void)worker;
@@ -133,8 +135,8 @@ static void left_item(void *arg, int64_t item, int worker)
 		cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, nb, (int)f->NB, nb, -1,
 		            f->d + f->at * f->n + f->at, N, f->d + f->at * f->n + j, N, 0, f->td + j, N);
 	else
-		mm_f32(0, 0, f->nb, f->NB, f->nb, -1, f->a + f->at * f->n + f->at, f->n, f->a + f->at * f->n + j, f->n,
-		       0, f->ta + j, f->n);
+		mm_f32(f->dnnl, 0, 0, f->nb, f->NB, f->nb, -1, f->a + f->at * f->n + f->at, f->n,
+		       f->a + f->at * f->n + j, f->n, 0, f->ta + j, f->n);
 }
 
 static void row_item(void *arg, int64_t item, int worker)
@@ -231,11 +233,12 @@ static int attempt(struct fac *f, bool wide)
 
 int cpu_chol_inv(struct dev *dev, struct tensor *u, const struct tensor *h)
 {
-	struct fac f = { .n = tensor_cols(h), .NB = tensor_cols(h) < 2048 ? 128 : 256, .h = h->data, .u = u->data };
+	struct fac f = { .dnnl = host(dev)->f32_by_dnnl, .n = tensor_cols(h), .h = h->data, .u = u->data };
 
 	if (h->dt != DT_F32 || u->dt != DT_F32 || tensor_count(h) != f.n * f.n || tensor_count(u) != f.n * f.n ||
 	    f.n > INT32_MAX / 4)
 		return err_set(ST_FAIL, "chol_inv: shapes or types do not fit");
+	f.NB = f.n < 2048 ? 128 : 256;
 	if (f.n > host(dev)->wide_n && !attempt(&f, false))
 		return 0;
 	return attempt(&f, true);

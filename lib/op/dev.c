@@ -39,7 +39,7 @@ void *host_scratch(struct host *h, int64_t n, size_t size)
 static void describe(struct host *h)
 {
 	char *at = h->text, *end = at + sizeof(h->text);
-	const char *name, *by = mm_f32_by_dnnl() || (h->dev.mm == DT_BF16 && h->fast_bf16) ? "oneDNN" : "OpenBLAS";
+	const char *name, *by = h->f32_by_dnnl || (h->dev.mm == DT_BF16 && h->fast_bf16) ? "oneDNN" : "OpenBLAS";
 	bool ref = h->dev.ops == &ops_ref;
 
 	at += snprintf(at, (size_t)(end - at), "%s:", h->dev.ops->name);
@@ -77,6 +77,7 @@ struct dev *dev_open(const char *device, int dtype, int threads)
 	if (ops == &ops_cpu) {
 		h->feat = cpu_features(getenv("LLMC_CPU_MASK"));
 		kern_cpu(&h->k, h->feat);
+		h->f32_by_dnnl = mm_f32_by_dnnl(h->feat);
 		h->fast_bf16 = cpu_fast_bf16(h->feat);
 	} else {
 		kern_ref(&h->k);

@@ -173,8 +173,8 @@ static void rope_item(void *arg, int64_t item, int worker)
 int op_rope(struct dev *d, float *x, int64_t rows, int64_t ld, int nh, int D, int rot, int T, const float *cos,
             const float *sin, int interleaved)
 {
-	struct rows r = { .h = host(d), .m = rows, .C = (int64_t)nh * rot, .p = x, .ld = ld, .nh = nh, .D = D, .rot = rot,
-	                  .T = T, .cos = cos, .sin = sin, .interleaved = interleaved };
+	struct rows r = { .h = host(d), .m = rows, .C = (int64_t)nh * rot, .p = x, .ld = ld, .nh = nh, .D = D,
+	                  .rot = rot, .T = T, .cos = cos, .sin = sin, .interleaved = interleaved };
 
 	if (rot % 2 || rot < 0 || rot > D || T <= 0)
 		return shape_error("rope");

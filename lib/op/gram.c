@@ -13,6 +13,7 @@
 enum { CHUNK = 8192, TILE = 256, DIAG = 64 };
 
 struct gram {
+	bool dnnl;
 	int64_t m, k, tile, across;
 	const float *x;
 	const uint16_t *x16;            /* instead of x */
@@ -26,7 +27,7 @@ static int off_diagonal(const struct gram *g, int64_t i, int64_t j, int64_t ni, 
 
 	if (g->x16)
 		return mm_bf16(1, 0, ni, nj, g->m, g->x16 + i, g->k, g->x16 + j, g->k, true, c, g->k);
-	mm_f32(1, 0, ni, nj, g->m, 1, g->x + i, g->k, g->x + j, g->k, 1, c, g->k);
+	mm_f32(g->dnnl, 1, 0, ni, nj, g->m, 1, g->x + i, g->k, g->x + j, g->k, 1, c, g->k);
 	return 0;
 }
 
@@ -77,7 +78,7 @@ static void mirror_item(void *arg, int64_t item, int worker)
 int cpu_gram(struct dev *d, struct tensor *h, const struct tensor *x)
 {
 	struct host *dev = host(d);
-	struct gram g = { .k = tensor_cols(x), .out = h->data };
+	struct gram g = { .dnnl = dev->f32_by_dnnl, .k = tensor_cols(x), .out = h->data };
 	int64_t rows = tensor_rows(x);
 
 	if (x->dt != DT_F32 || h->dt != DT_F32 || tensor_count(h) != g.k * g.k)

@@ -14,6 +14,7 @@ struct host {
 	struct kern k;
 	unsigned feat;                  /* CPU_* */
 	int dtype;                      /* as asked for: 0 auto, 1, 2 */
+	bool f32_by_dnnl;               /* see mm.h */
 	bool fast_bf16;                 /* products of bf16 run in hardware, faster than f32 */
 	int64_t wide_n;                 /* chol_inv is f64 from the start up to this size */
 	void *buf;                      /* scratch; owned */

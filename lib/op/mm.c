@@ -12,8 +12,8 @@
 
 #include <cblas.h>
 
-static void blas(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-                 int64_t ldb, float beta, float *c, int64_t ldc)
+static void blas(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
 	cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (blasint)m,
 	            (blasint)n, (blasint)k, alpha, a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
@@ -62,28 +62,19 @@ static void alone(void)
 	self.alone = true;
 }
 
-static bool wide;                               /* this processor has AVX-512 */
-static pthread_once_t looked = PTHREAD_ONCE_INIT;
-
-static void look(void)
+bool mm_f32_by_dnnl(unsigned feat)
 {
-	wide = cpu_features(NULL) & CPU_AVX512;
+	return feat & CPU_AVX512;
 }
 
-bool mm_f32_by_dnnl(void)
-{
-	pthread_once(&looked, look);
-	return wide;
-}
-
-void mm_f32(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-            int64_t ldb, float beta, float *c, int64_t ldc)
+void mm_f32(bool dnnl, int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+            const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
 	if (!m || !n)
 		return;
 	alone();
 	/* It refuses what it calls an invalid leading dimension, of an empty product say. */
-	if (!mm_f32_by_dnnl() || dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+	if (!dnnl || dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
 		blas(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
@@ -113,7 +104,8 @@ static dnnl_status_t entry_make(struct entry *e, const struct shape *s)
 		return r;
 	if ((r = dnnl_post_ops_create(&post)) ||
 	    (r = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) ||
-	    (s->add && ((r = dnnl_post_ops_append_sum(post, 1)) || (r = dnnl_primitive_attr_set_post_ops(attr, post)))) ||
+	    (s->add && (r = dnnl_post_ops_append_sum(post, 1))) ||
+	    (r = dnnl_primitive_attr_set_post_ops(attr, post)) ||
 	    (r = plain(&e->a, s->m, s->k, dnnl_bf16, s->ta ? 1 : s->lda, s->ta ? s->lda : 1)) ||
 	    (r = plain(&e->b, s->k, s->n, dnnl_bf16, s->tb ? 1 : s->ldb, s->tb ? s->ldb : 1)) ||
 	    (r = plain(&e->c, s->m, s->n, dnnl_f32, s->ldc, 1)) ||
@@ -196,9 +188,10 @@ int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, 
 	return 0;
 }
 #else
-void mm_f32(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-            int64_t ldb, float beta, float *c, int64_t ldc)
+void mm_f32(bool dnnl, int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+            const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
+	(void)dnnl;
 	if (m && n)
 		blas(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
@@ -208,15 +201,17 @@ bool mm_have_bf16(void)
 	return false;
 }
 
-bool mm_f32_by_dnnl(void)
+bool mm_f32_by_dnnl(unsigned feat)
 {
+	(void)feat;
 	return false;
 }
 
 int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b,
             int64_t ldb, bool add, float *c, int64_t ldc)
 {
-	(void)ta, (void)tb, (void)m, (void)n, (void)k, (void)a, (void)lda, (void)b, (void)ldb, (void)add, (void)c, (void)ldc;
+	(void)ta, (void)tb, (void)m, (void)n, (void)k, (void)a, (void)lda, (void)b, (void)ldb;
+	(void)add, (void)c, (void)ldc;
 	return err_set(ST_UNSUP, "bf16 products are not compiled in");
 }
 #endif

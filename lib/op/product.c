@@ -63,7 +63,7 @@ static void f32_item(void *arg, int64_t item, int worker)
 	int64_t m = least(p->tm, p->m - i), n = least(p->tn, p->n - j);
 
 	(void)worker;
-	mm_f32(p->ta, p->tb, m, n, p->k, p->alpha, p->a + (p->ta ? i : i * p->lda), p->lda,
+	mm_f32(p->h->f32_by_dnnl, p->ta, p->tb, m, n, p->k, p->alpha, p->a + (p->ta ? i : i * p->lda), p->lda,
 	       p->b + (p->tb ? j * p->ldb : j), p->ldb, p->beta, p->c + i * p->ldc + j, p->ldc);
 	add_bias(p, i, j, m, n);
 }
@@ -87,7 +87,8 @@ static void widen_item(void *arg, int64_t item, int worker)
 	float *w = p->tmp + worker * p->tmp_size;
 
 	p->h->k.bf16_f32(w, p->b16 + j * p->ldb, n * p->ldb);
-	mm_f32(0, 1, m, n, p->k, 1, p->a + i * p->lda, p->lda, w, p->ldb, 0, p->c + i * p->ldc + j, p->ldc);
+	mm_f32(p->h->f32_by_dnnl, 0, 1, m, n, p->k, 1, p->a + i * p->lda, p->lda, w, p->ldb, 0,
+	       p->c + i * p->ldc + j, p->ldc);
 	add_bias(p, i, j, m, n);
 }
 

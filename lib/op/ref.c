@@ -104,8 +104,8 @@ static void attn_item(void *arg, int64_t i, int worker)
 	int64_t lo = a->window > 0 && pos >= a->window ? pos - a->window + 1 : 0;
 	/* A slope times the first visible key is the same for all keys, and the softmax does not see it. */
 	t->h->k.attn(t->o + row * a->ldo + head * a->Dv, a->q + row * a->ldq + head * a->D,
-	             a->k + (first + lo) * a->ldk + kv * a->D, a->ldk, a->v + (first + lo) * a->ldv + kv * a->Dv, a->ldv,
-	             pos - lo + 1, a->D, a->Dv, a->scale, a->cap, a->slope ? a->slope[head] : 0,
+	             a->k + (first + lo) * a->ldk + kv * a->D, a->ldk, a->v + (first + lo) * a->ldv + kv * a->Dv,
+	             a->ldv, pos - lo + 1, a->D, a->Dv, a->scale, a->cap, a->slope ? a->slope[head] : 0,
 	             t->s + (int64_t)worker * a->T);
 }
 

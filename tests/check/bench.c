@@ -50,7 +50,8 @@ static int run_kl(void) { return b.d->ops->kl(b.d, b.loss, &b.y, &b.y); }
 
 static int run_rope(void)
 {
-	return b.d->ops->rope(b.d, b.y.data, b.y.dim[0], b.y.dim[1], (int)(b.y.dim[1] / 64), 64, 64, 2048, b.cs, b.sn, 0);
+	return b.d->ops->rope(b.d, b.y.data, b.y.dim[0], b.y.dim[1], (int)(b.y.dim[1] / 64), 64, 64, 2048, b.cs,
+	                      b.sn, 0);
 }
 
 static int run_panel(void)
@@ -65,7 +66,8 @@ static int run_update(void)
 {
 	int64_t m = b.w.dim[0], n = b.w.dim[1], p = b.panel;
 
-	return b.d->ops->gemm(b.d, 0, 0, m, n - p, p, -1e-6f, b.e, p, (float *)b.u.data + p, n, 1, (float *)b.w.data + p, n);
+	return b.d->ops->gemm(b.d, 0, 0, m, n - p, p, -1e-6f, b.e, p, (float *)b.u.data + p, n, 1,
+	                      (float *)b.w.data + p, n);
 }
 
 static double best_of(int (*fn)(void))
@@ -158,21 +160,23 @@ static void linears(double r32, double r16)
 /* The least work: causal, so half of the square. */
 static void attention(double r32, double r16)
 {
-	static const struct { int n, T, H, K, D; } s[] = { { 1, 2048, 9, 3, 64 }, { 4, 512, 9, 3, 64 }, { 1, 2048, 8, 2, 128 } };
+	static const struct { int n, T, H, K, D; } s[] = {
+		{ 1, 2048, 9, 3, 64 }, { 4, 512, 9, 3, 64 }, { 1, 2048, 8, 2, 128 },
+	};
 
 	for (size_t i = 0; i < sizeof(s) / sizeof(*s); i++) {
 		int64_t rows = (int64_t)s[i].n * s[i].T, wq = s[i].H * s[i].D, wk = s[i].K * s[i].D;
 		struct tensor q = matrix(DT_F32, rows, wq), k = matrix(DT_F32, rows, wk), v = matrix(DT_F32, rows, wk);
 		struct tensor o = matrix(DT_F32, rows, wq);
-		struct attn_args a = { q.data, k.data, v.data, wq, wk, wk, wq, s[i].n, s[i].T, s[i].H, s[i].K, s[i].D, s[i].D,
-		                       1 / sqrtf((float)s[i].D), 0, 0, NULL };
+		struct attn_args a = { q.data, k.data, v.data, wq, wk, wk, wq, s[i].n, s[i].T, s[i].H, s[i].K, s[i].D,
+		                       s[i].D, 1 / sqrtf((float)s[i].D), 0, 0, NULL };
 		char name[64];
 
 		b.o = o.data;
 		b.a = &a;
 		for (int half = 0; half < 2; half++) {
-			snprintf(name, sizeof(name), "attn %s n%d T%d H%d/%d D%d", half ? "bf16" : "f32", s[i].n, s[i].T, s[i].H,
-			         s[i].K, s[i].D);
+			snprintf(name, sizeof(name), "attn %s n%d T%d H%d/%d D%d", half ? "bf16" : "f32", s[i].n,
+			         s[i].T, s[i].H, s[i].K, s[i].D);
 			b.d->mm = half ? DT_BF16 : DT_F32;
 			row(name, run_attn, 2.0 * (double)rows * s[i].T * (double)wq, half ? r16 : r32, 0);
 		}

@@ -120,7 +120,8 @@ static void check_rope(const struct level *l, int interleaved)
 	for (size_t s = 0; s < sizeof(shape) / sizeof(*shape); s++) {
 		for (int f = 0; f < FILL_LAST; f++) {
 			int nh = shape[s].nh, D = shape[s].D, rot = shape[s].rot, half = rot / 2;
-			float *x = floats(nh * D, f), *old = floats(nh * D, 0), *c = floats(half, 1), *sn = floats(half, 3);
+			float *x = floats(nh * D, f), *old = floats(nh * D, 0);
+			float *c = floats(half, 1), *sn = floats(half, 3);
 
 			seed(s * 100 + (uint64_t)f);
 			fill(old, nh * D, (enum fill)f);

@@ -25,7 +25,8 @@ static void linear_case(const struct level *l, int s, enum fill f, bool half)
 	float *x = floats((int64_t)m * k, s % 4), *w = floats((int64_t)n * k, s % 3), *b = floats(n, 1);
 	float *y = floats((int64_t)m * n, (s + 1) % 4);
 	uint16_t *w16 = guarded((int64_t)n * k, 2, s % 5);
-	struct tensor X = tensor_view(x, DT_F32, m, k), W = tensor_view(half ? (void *)w16 : w, half ? DT_BF16 : DT_F32, n, k),
+	struct tensor X = tensor_view(x, DT_F32, m, k),
+		      W = tensor_view(half ? (void *)w16 : w, half ? DT_BF16 : DT_F32, n, k),
 		      B = tensor_view(b, DT_F32, 1, n), Y = tensor_view(y, DT_F32, m, n);
 	bool bias = s % 2;
 
@@ -89,7 +90,8 @@ static void gemm_case(const struct level *l, int s, int ta, int tb, float alpha,
 		sentinel(old + i * ldc + n, ldc - n);
 	}
 	memcpy(c, old, (size_t)(m * ldc) * sizeof(*c));
-	where("[%d,%d,%d]%s%s, alpha %g beta %g", m, n, k, ta ? " a'" : "", tb ? " b'" : "", (double)alpha, (double)beta);
+	where("[%d,%d,%d]%s%s, alpha %g beta %g", m, n, k, ta ? " a'" : "", tb ? " b'" : "", (double)alpha,
+	      (double)beta);
 	expect(l->dev->ops->gemm(l->dev, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) == 0, "gemm returns 0");
 	for (int i = 0; first && i < m; i++) {
 		for (int j = 0; j < n; j++) {
@@ -129,8 +131,8 @@ static void attn_case(const struct level *l, const struct attn_case *c, bool hal
 {
 	int64_t rows = (int64_t)c->n * c->T;
 	int ldq = c->H * c->D + 3, ldk = c->K * c->D + 1, ldv = c->K * c->Dv + 2, ldo = c->H * c->Dv + 5;
-	float *q = floats(rows * ldq, 1), *k = floats(rows * ldk, 2), *v = floats(rows * ldv, 3), *o = floats(rows * ldo, 1);
-	float *slope = floats(c->H, 0), scale = 1 / sqrtf((float)c->D);
+	float *q = floats(rows * ldq, 1), *k = floats(rows * ldk, 2), *v = floats(rows * ldv, 3);
+	float *o = floats(rows * ldo, 1), *slope = floats(c->H, 0), scale = 1 / sqrtf((float)c->D);
 	double *p = malloc((size_t)c->T * sizeof(*p));
 	struct attn_args a = { q, k, v, ldq, ldk, ldv, ldo, c->n, c->T, c->H, c->K, c->D, c->Dv, scale, c->cap,
 	                       c->window, c->slope > 0 ? slope : NULL };
@@ -194,8 +196,9 @@ static void check_attn(const struct level *l)
 {
 	static const struct attn_case c[] = {
 		{ 1, 1, 1, 1, 1, 1, 0, 0, 0 }, { 3, 17, 3, 1, 8, 8, 0, 0, 0 }, { 2, 63, 4, 2, 17, 5, 0, 0, 0 },
-		{ 1, 65, 9, 3, 64, 64, 20, 0, 0 }, { 2, 172, 4, 4, 16, 24, 0, 20, 0 }, { 1, 172, 6, 2, 16, 16, 0, 0, 1 },
-		{ 1, 600, 2, 1, 8, 8, 1, 0, 0 }, { 1, 1100, 2, 2, 16, 8, 530, 10, 1 }, { 1, 700, 16, 1, 8, 8, 0, 0, 0 },
+		{ 1, 65, 9, 3, 64, 64, 20, 0, 0 }, { 2, 172, 4, 4, 16, 24, 0, 20, 0 },
+		{ 1, 172, 6, 2, 16, 16, 0, 0, 1 }, { 1, 600, 2, 1, 8, 8, 1, 0, 0 },
+		{ 1, 1100, 2, 2, 16, 8, 530, 10, 1 }, { 1, 700, 16, 1, 8, 8, 0, 0, 0 },
 	};
 
 	for (int half = 0; half < 2; half++) {
@@ -281,9 +284,10 @@ static void check_rows(const struct level *l)
 {
 	int m = 700, C = 172, T = 50, half = 8;
 	int64_t n = (int64_t)m * C;
-	float *x = floats(n, 0), *u = floats(n, 1), *y = floats(n, 2), *want = floats(n, 0), *w = floats(C, 0), *b = floats(C, 1);
-	float *cs = floats(T * half, 0), *sn = floats(T * half, 1);
-	struct tensor X = tensor_view(x, DT_F32, m, C), U = tensor_view(u, DT_F32, m, C), Y = tensor_view(y, DT_F32, m, C);
+	float *x = floats(n, 0), *u = floats(n, 1), *y = floats(n, 2), *want = floats(n, 0);
+	float *w = floats(C, 0), *b = floats(C, 1), *cs = floats(T * half, 0), *sn = floats(T * half, 1);
+	struct tensor X = tensor_view(x, DT_F32, m, C), U = tensor_view(u, DT_F32, m, C);
+	struct tensor Y = tensor_view(y, DT_F32, m, C);
 	const struct kern *k = &l->k;
 
 	seed(5);
@@ -386,7 +390,8 @@ static void check_losses(const struct level *l)
 	same(loss, m * (int64_t)sizeof(*loss));
 	same(kl, m * (int64_t)sizeof(*kl));
 	label[3] = V;
-	expect(l->dev->ops->nll(l->dev, loss, NULL, &P, label) < 0 && err_status() == ST_BAD, "a label out of range is refused");
+	expect(l->dev->ops->nll(l->dev, loss, NULL, &P, label) < 0 && err_status() == ST_BAD,
+	       "a label out of range is refused");
 	test_end();
 	release(p);
 	release(q);

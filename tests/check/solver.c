@@ -47,7 +47,8 @@ static void gram_case(const struct level *l, int m, int k, enum fill f, bool hal
 static void check_gram(const struct level *l)
 {
 	static const struct { int m, k; } shape[] = {
-		{ 1, 1 }, { 3, 17 }, { 65, 63 }, { 100, 64 }, { 17, 172 }, { 200, 270 }, { 33, 577 }, { 8200, 5 }, { 20, 1040 },
+		{ 1, 1 }, { 3, 17 }, { 65, 63 }, { 100, 64 }, { 17, 172 }, { 200, 270 }, { 33, 577 }, { 8200, 5 },
+		{ 20, 1040 },
 	};
 
 	for (int half = 0; half < 2; half++) {
@@ -194,7 +195,8 @@ static void factor_case(const struct level *l, int n)
 		naive_factor(h, n, want);
 		for (int i = 0; i < n; i++)
 			for (int j = i; j < n; j++)
-				near(u[i * n + j], want[i * n + j], want[j * n + j] + fabs(want[i * n + j]), TOL_FACTOR);
+				near(u[i * n + j], want[i * n + j], want[j * n + j] + fabs(want[i * n + j]),
+				     TOL_FACTOR);
 	}
 	clean(u, "u");
 	same(u, (int64_t)n * n * (int64_t)sizeof(*u));
@@ -240,8 +242,8 @@ static void check_factor(const struct level *l)
 }
 
 /* The textbook, one row and one column after the other, in the arithmetic that op.h prescribes. */
-static void naive_panel(int nb, float *w, const float *u, int ldu, const float *scale, const float *zero, const int32_t *grp,
-                        int maxq, uint8_t *code, float *e)
+static void naive_panel(int nb, float *w, const float *u, int ldu, const float *scale, const float *zero,
+                        const int32_t *grp, int maxq, uint8_t *code, float *e)
 {
 	for (int j = 0; j < nb; j++) {
 		float s = scale[grp[j]], z = zero[grp[j]];
@@ -266,8 +268,10 @@ static void naive_panel(int nb, float *w, const float *u, int ldu, const float *
 static void panel_case(const struct level *l, int rows, int nb, int group, int maxq, enum fill f, bool shuffle)
 {
 	int G = nb / group + 1, ldw = nb + 5, ldu = nb + 3, ldc = nb + 1, ldg = G + 2;
-	float *w = floats((int64_t)rows * ldw, 1), *u = floats((int64_t)nb * ldu, 2), *e = floats((int64_t)rows * nb, 3);
-	float *scale = floats((int64_t)rows * ldg, 1), *zero = floats((int64_t)rows * ldg, 0), *row = floats(nb, 0), *ee = floats(nb, 0);
+	float *w = floats((int64_t)rows * ldw, 1), *u = floats((int64_t)nb * ldu, 2);
+	float *e = floats((int64_t)rows * nb, 3);
+	float *scale = floats((int64_t)rows * ldg, 1), *zero = floats((int64_t)rows * ldg, 0);
+	float *row = floats(nb, 0), *ee = floats(nb, 0);
 	uint8_t *code = guarded((int64_t)rows * ldc, 1, 3), cc[256];
 	float *old = floats((int64_t)rows * ldw, 0);
 	int32_t grp[256];
@@ -280,16 +284,19 @@ static void panel_case(const struct level *l, int rows, int nb, int group, int m
 		grp[j] = (int32_t)(shuffle ? rnd() % (uint64_t)G : (uint64_t)(j / group));
 	}
 	for (int i = 0; i < rows * ldg; i++) {
-		scale[i] = f == FILL_TINY && i % 5 == 0 ? 1e-42f : (float)(0.2 + fabs(uniform())) * (f == FILL_LARGE ? 1e3f : 0.3f);
+		scale[i] = (float)(0.2 + fabs(uniform())) * (f == FILL_LARGE ? 1e3f : 0.3f);
+		if (f == FILL_TINY && i % 5 == 0)
+			scale[i] = 1e-42f;
 		zero[i] = (float)(rnd() % (uint64_t)(maxq + 1));
 	}
 	for (int r = 0; r < rows; r++)
 		sentinel(w + r * ldw + nb, ldw - nb);
 	memcpy(old, w, sizeof(float) * (size_t)(rows * ldw));
 	memset(code, 0xee, (size_t)(rows * ldc));
-	where("[%d,%d], groups of %d%s, codes to %d, %s", rows, nb, group, shuffle ? " shuffled" : "", maxq, fill_name[f]);
-	expect(l->dev->ops->gptq_panel(l->dev, rows, nb, w, ldw, u, ldu, scale, zero, ldg, grp, maxq, code, ldc, e) == 0,
-	       "gptq_panel returns 0");
+	where("[%d,%d], groups of %d%s, codes to %d, %s", rows, nb, group, shuffle ? " shuffled" : "", maxq,
+	      fill_name[f]);
+	expect(l->dev->ops->gptq_panel(l->dev, rows, nb, w, ldw, u, ldu, scale, zero, ldg, grp, maxq, code, ldc,
+	                               e) == 0, "gptq_panel returns 0");
 	for (int r = 0; r < rows; r++) {
 		memcpy(row, old + r * ldw, sizeof(float) * (size_t)nb);
 		naive_panel(nb, row, u, ldu, scale + r * ldg, zero + r * ldg, grp, maxq, cc, ee);
