@@ -15,8 +15,12 @@
 static void blas(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                  const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
-	cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (blasint)m,
-	            (blasint)n, (blasint)k, alpha, a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+	if (m == 1 && !ta)                      /* a product would first copy all of b */
+		cblas_sgemv(CblasRowMajor, tb ? CblasNoTrans : CblasTrans, (blasint)(tb ? n : k), (blasint)(tb ? k : n),
+		            alpha, b, (blasint)ldb, a, 1, beta, c, 1);
+	else
+		cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (blasint)m,
+		            (blasint)n, (blasint)k, alpha, a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
 }
 
 #ifdef HAVE_DNNL
@@ -24,6 +28,10 @@ static void blas(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, c
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Products of fewer multiplications than this stay with OpenBLAS: oneDNN takes 30 ms to compile its f32 kernels when
+ * first called, in which a tiny model is done. */
+enum { SMALL = 1 << 21 };
 
 extern void omp_set_num_threads(int);           /* libgomp's; <omp.h> comes with gcc alone */
 
@@ -74,7 +82,8 @@ void mm_f32(bool dnnl, int ta, int tb, int64_t m, int64_t n, int64_t k, float al
 		return;
 	alone();
 	/* It refuses what it calls an invalid leading dimension, of an empty product say. */
-	if (!dnnl || dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+	if (!dnnl || m * n * k < SMALL ||
+	    dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
 		blas(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
