@@ -30,12 +30,10 @@ while IFS='|' read -r name tool opts; do
 	end=$(date +%s.%N)
 	row "$name" "$work/q.llmc" "$(echo "$end - $start" | bc)"
 done <<EOF
-gptq int4:g64:sym, best|gptq|-w int4:g64:sym:mse --refine 4 --match 1
-gptq int4:g64:asym, best|gptq|-w int4:g64:asym:mse --refine 4 --match 1
-gptq int3:g64:asym, best|gptq|-w int3:g64:asym:mse --refine 4 --match 1
 rtn int4:g64:sym|quant|-w int4:g64:sym
 rtn int4:g64:asym|quant|-w int4:g64:asym
-gptq int4:g64:sym|gptq|-w int4:g64:sym:mse
-gptq int4:g64:asym|gptq|-w int4:g64:asym:mse
-gptq int3:g64:asym|gptq|-w int3:g64:asym:mse
+gptq int4:g64:sym|gptq|-w int4:g64:sym:mse --refine 4
+gptq int4:g64:sym, matched|gptq|-w int4:g64:sym:mse --refine 4 --match 1
+gptq int4:g64:asym|gptq|-w int4:g64:asym:mse --refine 4
+gptq int3:g64:asym|gptq|-w int3:g64:asym:mse --refine 4
 EOF
