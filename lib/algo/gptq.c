@@ -98,6 +98,8 @@ int gptq_prepare(struct gptq_hess *s, struct dev *dev, const struct gptq_opts *o
 	s->n = n;
 	s->h = gram;
 	s->diag = xmalloc((size_t)n * sizeof(float));
+	if (first_nonfinite(gram, DT_F32, (size_t)n * (size_t)n) >= 0)
+		return err_set(ST_FAIL, "the squares of the inputs overflow");
 	for (int64_t i = 0; i < n * n; i++)
 		gram[i] /= (float)tokens;
 	for (int64_t j = 0; j < n; j++) {

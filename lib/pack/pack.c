@@ -79,7 +79,8 @@ int pack_float(struct pack *p, const struct block *b, int i, const char *name, e
 		r = block_f32(b, i, k, end, f);
 		if (r == 0)
 			r = from_f32(o, dt, f, n);
-		bad = first_nonfinite(o, dt, n);
+		if (r == 0)
+			bad = first_nonfinite(o, dt, n);
 		if (r == 0)
 			shards_write(p->sh, o, n * dtype_size(dt));
 	}
