@@ -1,6 +1,6 @@
 #!/bin/sh
 # demo.sh [MODEL]: the main job on a small trained model, or on one of your own (a Hugging Face directory or a
-# GGUF file): import, tokenize, evaluate, quantize in several ways, evaluate each, pack the best int4 for vLLM.
+# GGUF file): import, tokenize, evaluate, quantize in several ways, evaluate each, pack the better int4 for vLLM.
 # Everything goes to demo/; the table is kept in demo/table.txt.  Wants the tools in PATH: run it by `make demo`.
 set -eu
 cd "$(dirname "$0")/.."
@@ -36,6 +36,7 @@ row() {
 	else
 		llmc-eval kl --ref $d/m.llmc --tokens $d/eval.tok --samples $rows -j "$2" >$d/kl.json
 	fi
+	jq '.kld // empty' $d/kl.json >"${2%.llmc}.kld"
 	bits=$(llmc-info -j "$2" | jq '.bits_per_weight')
 	size=$(wc -c <"$2")
 	jq -nr --slurpfile p $d/ppl.json --slurpfile k $d/kl.json --arg m "$1" --argjson b "$bits" --argjson n "$size" \
@@ -55,27 +56,33 @@ show llmc-import "$model" -o $d/m.llmc
 show llmc-tokenize -q -m $d/m.llmc --seqlen $seqlen $text/calib.txt -o $d/calib.tok
 show llmc-tokenize -q -m $d/m.llmc --seqlen $seqlen $text/eval.txt -o $d/eval.tok
 
+# Groups that the widths are multiples of, which the engines ask for.
+group=$(llmc-info -j $d/m.llmc | jq '[.width, .ffn_width, .heads * .head_width] as $w |
+	first((128, 64, 32) | select(. as $g | all($w[]; . % $g == 0))) // 32')
+small=$((group < 64 ? group : 64))
+
 step 'Quantize, evaluate'
 head_of_table | tee $d/table.txt
 row 'as imported' $d/m.llmc -
-for w in int4:g128:asym int3:g64:asym int2:g64:asym; do
+for w in int4:g$group:asym int3:g$small:asym int2:g$small:asym; do
 	n=${w%%:*}
 	t=$(now)
-	llmc-quant -w $w $d/m.llmc -o "$d/rtn-$n.llmc"
+	llmc-quant -w "$w" $d/m.llmc -o "$d/rtn-$n.llmc"
 	row "rtn  $w" "$d/rtn-$n.llmc" "$(echo "$t $(now)" | awk '{ print $2 - $1 }')"
 	t=$(now)
-	llmc-gptq --calib $d/calib.tok --samples $calib -w $w $d/m.llmc -o "$d/gptq-$n.llmc"
+	llmc-gptq --calib $d/calib.tok --samples $calib -w "$w" $d/m.llmc -o "$d/gptq-$n.llmc"
 	row "gptq $w" "$d/gptq-$n.llmc" "$(echo "$t $(now)" | awk '{ print $2 - $1 }')"
 done
 
-step 'Pack the four bits of GPTQ for vLLM'
-show llmc-pack -f vllm -o $d/vllm $d/gptq-int4.llmc
+best=$(echo "$(cat $d/rtn-int4.kld) $(cat $d/gptq-int4.kld)" | awk '{ print $1 < $2 ? "rtn-int4" : "gptq-int4" }')
+step "Pack $best for vLLM"
+show llmc-pack -q -f vllm -o $d/vllm "$d/$best.llmc"
 find $d/vllm -type f -printf '  %s %f\n' | sort -k 2
 
-step 'Greedy text'
-for b in m gptq-int4; do
+step 'Greedy text of the original, and of what was packed'
+for b in m "$best"; do
 	printf '%s: ' "$b"
-	llmc-eval gen --prompt "$prompt" --length 32 $d/$b.llmc
+	llmc-eval gen --prompt "$prompt" --length 32 "$d/$b.llmc"
 done
 
 step 'What was measured'
