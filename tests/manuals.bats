@@ -2,9 +2,13 @@
 # what llmc-bundle(5) prints as a program is the program in examples/.
 load helpers
 
-# As a reader sees the page, without bold and underline.
+# Without bold and underline, which are struck over.
+plain() {
+	sed 's/.\x08//g'
+}
+# As a reader sees the page.
 page() {
-	mandoc -T ascii -O width=200 "$ROOT/man/$1" | col -bx
+	mandoc -T ascii -O width=200 "$ROOT/man/$1" | plain
 }
 
 # All help texts of a tool: its own, and that of each of its verbs ("WHAT is one of", then a list).
@@ -55,7 +59,7 @@ help_options() {
 		# The heads of the lists of options, rendered alone.
 		{ printf '.Dd January 1, 2000\n.Dt X 1\n.Os\n.Sh OPTIONS\n'
 			sed -n '/^\.It Fl/p' "$ROOT/man/$t.1" | sed 's/^\.It/.Op/'; } |
-			mandoc -T ascii -O width=200 | col -bx | options >described
+			mandoc -T ascii -O width=200 | plain | options >described
 		help_options "$t" >have
 		while read -r o; do
 			grep -qxF -e "$o" have || { echo "$t.1: the tool has no $o"; bad=1; }
@@ -116,7 +120,7 @@ example_dir() {
 examples() {
 	{ printf '.Dd January 1, 2000\n.Dt X 1\n.Os\n.Sh EXAMPLES\n'
 		sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$1" | sed -n 's/^\.Dl .*/&\n.Pp/p'; } |
-		mandoc -T ascii -O width=1000 | col -bx | sed -n 's/^           *//p'
+		mandoc -T ascii -O width=1000 | plain | sed -n 's/^           *//p'
 }
 
 run_examples() {        # PAGE: what failed goes to stdout
@@ -149,7 +153,7 @@ run_examples() {        # PAGE: what failed goes to stdout
 	sed -n '/^\.Bd -literal.*$/,/^\.Ed/p' "$ROOT/man/llmc-bundle.5" |
 		sed -n '/int main\|#include/,$p' >all
 	[ -s all ]
-	mandoc -T ascii -O width=200 "$ROOT/man/llmc-bundle.5" | col -b >page
+	mandoc -T ascii -O width=200 "$ROOT/man/llmc-bundle.5" | plain >page
 	# Every line of the program, in its order, however the page indents.
 	awk 'NR == FNR { gsub(/[ \t]+/, ""); if ($0 != "") want[++n] = $0; next }
 		{ gsub(/[ \t]+/, ""); if (k < n && $0 == want[k + 1]) k++; else if (k && k < n && $0 != "") k = ($0 == want[1]) }
