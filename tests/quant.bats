@@ -73,6 +73,7 @@ load helpers
 
 @test "llmc-quant: misuse is one line and the right status" {
 	bundle m.llmc q.llmc
+	fails 2 '-w is needed' llmc-quant m.llmc -o x.llmc
 	fails 2 'mlp.dwn' llmc-quant -w int4 --skip mlp.dwn m.llmc -o x.llmc
 	fails 2 'int9' llmc-quant -w int9 m.llmc -o x.llmc
 	fails 4 'quantized already' llmc-quant -w int4:g128 q.llmc -o x.llmc

@@ -52,6 +52,8 @@ static int parse_rules(struct host *h)
 {
 	if (!(h->f->tool.groups & OPT_QSPEC))
 		return 0;
+	if (!common.weight && !common.rule.n)
+		return err_set(ST_USAGE, "-w is needed: say what to quantize to");
 	return rules_parse(&h->run.rules, common.weight, common.rule.v, common.rule.n, common.skip.v, common.skip.n);
 }
 
