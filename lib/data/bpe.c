@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "data/tok.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 #include <stdio.h>
 #include <stdlib.h>

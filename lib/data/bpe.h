@@ -5,7 +5,7 @@
 #include "data/cutset.h"
 #include "data/jtree.h"
 #include "data/merge.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 #include "data/vocab.h"
 
 struct ids;

@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "data/cutset.h"
 
 #include "base/mem.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 #include <stdlib.h>
 #include <string.h>

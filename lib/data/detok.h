@@ -4,7 +4,7 @@
 
 #include "data/jtree.h"
 #include "data/onig.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 /* Spellings, one after the other; the i-th ends at end[i]. */
 struct spells {

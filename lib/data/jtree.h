@@ -4,7 +4,7 @@
 #ifndef JTREE_H
 #define JTREE_H
 
-#include "data/utf8.h"
+#include "data/chars.h"
 
 enum jtype { JT_NULL, JT_FALSE, JT_TRUE, JT_NUM, JT_STR, JT_ARR, JT_OBJ };
 

@@ -5,7 +5,7 @@
 #include "data/charsmap.h"
 #include "data/jtree.h"
 #include "data/onig.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 /* What Replace and Split look for: a literal text or an expression. */
 struct pattern {

@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 #include <pcre2.h>
 #include <stdio.h>

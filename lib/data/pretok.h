@@ -4,7 +4,7 @@
 
 #include "data/jtree.h"
 #include "data/onig.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 struct pre_step;
 struct pretok {

@@ -7,7 +7,7 @@
 #include "data/jtree.h"
 #include "data/tok.h"
 #include "data/tokens.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #include "data/pretok.h"
 #include "data/tok.h"
 #include "data/unigram.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 #include "data/wordcache.h"
 
 /* What one running tok_encode or tok_decode needs; kept by the tokenizer between calls. */

@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 #include <math.h>
 #include <stdio.h>

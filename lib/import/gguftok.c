@@ -4,7 +4,7 @@
 #include "import/ggufile.h"
 
 #include "base/err.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 #include <stdio.h>
 #include <stdlib.h>

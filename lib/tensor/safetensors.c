@@ -1,6 +1,7 @@
 #include "tensor/safetensors.h"
 
 #include "base/err.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,48 +91,6 @@ static int hex4(struct scan *c, unsigned *out)
 	return 0;
 }
 
-static char *utf8_put(char *p, unsigned u)
-{
-	if (u < 0x80) {
-		*p++ = (char)u;
-	} else if (u < 0x800) {
-		*p++ = (char)(0xc0 | u >> 6);
-		*p++ = (char)(0x80 | (u & 63));
-	} else if (u < 0x10000) {
-		*p++ = (char)(0xe0 | u >> 12);
-		*p++ = (char)(0x80 | (u >> 6 & 63));
-		*p++ = (char)(0x80 | (u & 63));
-	} else {
-		*p++ = (char)(0xf0 | u >> 18);
-		*p++ = (char)(0x80 | (u >> 12 & 63));
-		*p++ = (char)(0x80 | (u >> 6 & 63));
-		*p++ = (char)(0x80 | (u & 63));
-	}
-	return p;
-}
-
-/* Bytes of the well-formed UTF-8 sequence at s (no overlong form, no surrogate), 0 when it is none. */
-static int utf8_len(const uint8_t *s, size_t n)
-{
-	unsigned lo = 0x80, hi = 0xbf;
-	int len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-
-	if (!len || (size_t)len > n)
-		return 0;
-	if (s[0] == 0xe0)
-		lo = 0xa0;
-	else if (s[0] == 0xed)
-		hi = 0x9f;
-	else if (s[0] == 0xf0)
-		lo = 0x90;
-	else if (s[0] == 0xf4)
-		hi = 0x8f;
-	for (int i = 1; i < len; i++, lo = 0x80, hi = 0xbf)
-		if (s[i] < lo || s[i] > hi)
-			return 0;
-	return len;
-}
-
 /* One character after a backslash into *p. */
 static int escape(struct scan *c, char **p)
 {
@@ -162,7 +121,7 @@ static int escape(struct scan *c, char **p)
 			return bad(c, "lone surrogate");
 		u = 0x10000 + ((u - 0xd800) << 10) + (v - 0xdc00);
 	}
-	*p = utf8_put(*p, u);
+	*p += utf8_put(*p, u);
 	return 0;
 }
 
@@ -189,9 +148,9 @@ static int string(struct scan *c, char **out)
 				return -1;
 			continue;
 		}
-		len = utf8_len((const uint8_t *)c->s, (size_t)(c->end - c->s));
-		if (!len || (unsigned char)*c->s < 0x20)
-			return bad(c, len ? "control character in a string" : "bad UTF-8");
+		len = utf8_seq(c->s, (size_t)(c->end - c->s));
+		if (len < 0 || (unsigned char)*c->s < 0x20)
+			return bad(c, len > 0 ? "control character in a string" : "bad UTF-8");
 		memcpy(p, c->s, (size_t)len);
 		p += len;
 		c->s += len;

@@ -1,6 +1,8 @@
-/* Bytes and characters: a growing buffer, UTF-8, and the character classes that tokenizers ask for. */
-#ifndef UTF8_H
-#define UTF8_H
+/* Bytes and characters: a growing buffer, and the character classes that tokenizers ask for. */
+#ifndef CHARS_H
+#define CHARS_H
+
+#include "base/utf8.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,15 +21,8 @@ static inline int clip(size_t n)                        /* for %.*s of something
 	return n < 60 ? (int)n : 60;
 }
 
-/* Bytes of the well-formed character at s, where n > 0 bytes are; when there is none, minus the length of
- * the maximal ill-formed part (one byte at least). */
-int utf8_seq(const char *s, size_t n);
-uint32_t utf8_get(const char *s, int *len);             /* the character at s, which is well-formed */
-int utf8_put(char *s, uint32_t cp);                     /* up to 4 bytes; returns how many */
-size_t utf8_valid(const char *s, size_t n);             /* length of the longest well-formed front */
 /* Appends s with every maximal ill-formed part replaced by U+FFFD. */
 void utf8_lossy(struct bytes *out, const char *s, size_t n);
-size_t utf8_prev(const char *s, size_t at);             /* start of the character that ends at `at` > 0 */
 
 bool cp_space(uint32_t);                /* White_Space */
 bool cp_number(uint32_t);               /* Nd Nl No */
