@@ -219,7 +219,7 @@ static int columns(struct solve *v, struct dev *dev, const struct gptq_opts *o, 
 	return r;
 }
 
-int gptq_solve(struct qrec *q, struct dev *dev, const struct gptq_opts *o, const struct gptq_hess *s, float *w,
+int gptq_solve(struct qrec *q, struct dev *dev, const struct gptq_opts *o, const struct gptq_hess *s, const float *w,
                int64_t out, double *loss)
 {
 	int64_t n = s->n;

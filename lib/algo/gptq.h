@@ -40,12 +40,12 @@ int gptq_aim(struct dev *, const struct gptq_hess *, double match, const float *
              int64_t out);
 /* Fits q's grid and finds q's codes for w [out, n].  *loss = sum of squared output errors a
  * token, in the damped metric.  -1: error set. */
-int gptq_solve(struct qrec *q, struct dev *, const struct gptq_opts *, const struct gptq_hess *, float *w,
+int gptq_solve(struct qrec *q, struct dev *, const struct gptq_opts *, const struct gptq_hess *, const float *w,
                int64_t out, double *loss);
 /* Lowers the loss of codes and scales that are there, w [out, n] given, by up to `count` passes of coordinate
  * descent under h [n, n], in whose order groups are consecutive; perm: the weight's column behind each of h's,
  * NULL: the same.  *loss = what is left. */
-int gptq_refine(struct qrec *q, struct dev *, const float *h, const int32_t *perm, float *w, int64_t out, int64_t n,
+int gptq_refine(struct qrec *q, struct dev *, const float *h, const int32_t *perm, const float *w, int64_t out, int64_t n,
                 int64_t count, double *loss);
 /* The same measure for codes that are there: tr(D h D^T), D = w - dequantized. */
 int gptq_loss(const struct qrec *q, struct dev *, const struct gptq_hess *, const float *w, int64_t out, double *loss);

@@ -85,7 +85,7 @@ static int see(void *arg, const struct site *s, int k, const struct tensor *x, c
 	return w->run->dev->ops->gram(w->run->dev, &h, x);
 }
 
-static int report(struct work *w, const struct linear *l, const struct gptq_hess *h, double loss, double rtn)
+static void report(struct work *w, const struct linear *l, const struct gptq_hess *h, double loss, double rtn)
 {
 	cJSON *o = json_obj();
 
@@ -103,7 +103,6 @@ static int report(struct work *w, const struct linear *l, const struct gptq_hess
 	}
 	json_push(w->st->layers, o);
 	say(1, "block %d: %-9s loss %.6g", w->b->index, l->role, loss);
-	return 0;
 }
 
 /* What rounding alone would lose on the same kind of grid. */
@@ -139,10 +138,11 @@ static int solve(struct work *w, enum role role, const struct gptq_hess *h, int 
 	}
 	if ((w->cross[k] && gptq_aim(w->run->dev, h, st->o.match, w->cross[k], w->tokens[k], l.w, l.out) < 0) ||
 	    gptq_solve(&l.q, w->run->dev, &st->o, h, l.w, l.out, &loss) < 0 ||
-	    (st->compare && rtn_loss(w, &l, h, &rtn) < 0) || report(w, &l, h, loss, rtn) < 0) {
+	    (st->compare && rtn_loss(w, &l, h, &rtn) < 0)) {
 		linear_free(&l);
 		return err_at("'%s'", role_name(role));
 	}
+	report(w, &l, h, loss, rtn);
 	return linear_store(&l, w->b);
 }
 
@@ -193,12 +193,6 @@ static int block(void *st, struct run *run, struct block *b)
 	return r;
 }
 
-static int end(void *st, struct run *run)
-{
-	(void)st;
-	return linear_rules_check(run);
-}
-
 const struct filter filter_gptq = {
 	.tool = { "llmc-gptq", "[options] --calib FILE -w SPEC [FILE]",
 	          "quantize weights with error compensation (GPTQ)",
@@ -206,5 +200,4 @@ const struct filter filter_gptq = {
 	.state = sizeof(struct state),
 	.begin = begin,
 	.block = block,
-	.end = end,
 };

@@ -67,14 +67,3 @@ int linear_store(struct linear *l, struct block *b)
 	block_quantize(b, l->i, &l->q);
 	return 0;
 }
-
-int linear_rules_check(struct run *run)
-{
-	const char *role[R_N];
-	int n = 0;
-
-	for (int r = 0; r < R_N; r++)
-		if (role_linear((enum role)r))
-			role[n++] = role_name((enum role)r);
-	return rules_check(&run->rules, role, n);
-}

@@ -24,7 +24,5 @@ int linear_open(struct linear *l, struct run *, struct block *, enum role, enum 
 /* Puts l->q into the block, frees w.  -1: error set, a scale overflowed its type. */
 int linear_store(struct linear *l, struct block *);
 void linear_free(struct linear *l);
-/* After the last block: rules that matched nothing are an error. */
-int linear_rules_check(struct run *);
 
 #endif

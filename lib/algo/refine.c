@@ -23,7 +23,8 @@ struct refine {
 	const int32_t *perm;            /* [n] column of the weight behind each k, or NULL: the same */
 	int64_t out, n, c;              /* c: first column of the group at hand */
 	int g, gn;                      /* the group, its columns */
-	float *w, *d, *r;               /* [out, n]: weights, D, R */
+	const float *w;                 /* [out, n] weights as given */
+	float *d, *r;                   /* [out, n] D, R */
 	float *b, *bh, *e;              /* [out, gn]: code - zero, b H, change of D */
 	int64_t *changed;               /* [out] */
 };
@@ -154,7 +155,7 @@ static int passes(struct refine *f, struct dev *dev, int64_t count)
 	return 0;
 }
 
-int gptq_refine(struct qrec *q, struct dev *dev, const float *h, const int32_t *perm, float *w, int64_t out, int64_t n,
+int gptq_refine(struct qrec *q, struct dev *dev, const float *h, const int32_t *perm, const float *w, int64_t out, int64_t n,
                 int64_t count, double *loss)
 {
 	size_t all = (size_t)out * (size_t)n * sizeof(float), grp = (size_t)out * (size_t)q->group * sizeof(float);

@@ -37,16 +37,9 @@ static int block(void *st, struct run *run, struct block *b)
 	return FILTER_OK;
 }
 
-static int end(void *st, struct run *run)
-{
-	(void)st;
-	return linear_rules_check(run);
-}
-
 const struct filter filter_quant = {
 	.tool = { "llmc-quant", "[options] -w SPEC [FILE]", "quantize weights without calibration",
 	          OPT_IO | OPT_TALK | OPT_DEVICE | OPT_QSPEC, opts },
 	.state = sizeof(struct state),
 	.block = block,
-	.end = end,
 };

@@ -24,18 +24,10 @@ struct import {
 	int prefixed;                   /* tensors met whose name shows which; for refusing a mixture */
 };
 
-/* "model." of "model.embed_tokens": what a checkpoint of the bare network lacks.  Its length, 0 = none. */
-static size_t prefix(const struct family *f)
-{
-	const char *dot = strchr(f->names[R_EMBED], '.');
-
-	return dot ? (size_t)(dot - f->names[R_EMBED]) + 1 : 0;
-}
-
 /* As family_role; -2: error set. */
 static int find_role(struct import *im, const char *name, enum role *role, enum part *part, int *layer)
 {
-	size_t n = prefix(im->f);
+	size_t n = family_prefix(im->f);
 	char full[600];
 	bool bare;
 	int r = family_role(im->f, name, role, part, layer);
@@ -109,11 +101,9 @@ static int check_slot(struct import *im, enum role role, enum part part, int lay
 	if (!has)
 		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none",
 		               im->s->t[i].name);
-	family_tensor(im->f, role, part, layer, name, sizeof(name));
 	if (i < 0)
 		return err_set(ST_BAD, "tensor '%s' is missing",
-		               name + (im->bare && !strncmp(name, im->f->names[R_EMBED],
-		               prefix(im->f)) ? prefix(im->f) : 0));
+		               family_tensor(im->f, role, part, layer, im->bare, name, sizeof(name)));
 	memcpy(want.dim, dim, sizeof(*dim) * (size_t)nd);
 	if (!tensor_same_shape(&want, &im->s->t[i]))
 		return err_set(ST_BAD, "tensor '%s' is %s, the configuration makes it %s", im->s->t[i].name,

@@ -219,10 +219,22 @@ const struct family *family_resolve(struct model *m, const cJSON *config)
 	return resolve(m, f, config) < 0 ? NULL : f;
 }
 
-const char *family_tensor(const struct family *f, enum role role, enum part part, int layer, char *buf, size_t n)
+size_t family_prefix(const struct family *f)
 {
-	const char *p = f->names[role], *l = strstr(p, "%L");
+	const char *dot = strchr(f->names[R_EMBED], '.');
 
+	return dot ? (size_t)(dot - f->names[R_EMBED]) + 1 : 0;
+}
+
+const char *family_tensor(const struct family *f, enum role role, enum part part, int layer, bool bare, char *buf,
+                          size_t n)
+{
+	const char *p = f->names[role], *l;
+	size_t skip = family_prefix(f);
+
+	if (bare && !strncmp(p, f->names[R_EMBED], skip))       /* "lm_head" has none */
+		p += skip;
+	l = strstr(p, "%L");
 	if (l)
 		snprintf(buf, n, "%.*s%d%s.%s", (int)(l - p), p, layer, l + 2, part_name(part));
 	else

@@ -29,9 +29,11 @@ const struct family *const *family_list(void);                  /* NULL-terminat
 /* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and those
  * known; ST_BAD a missing or absurd key. */
 const struct family *family_resolve(struct model *, const cJSON *config);
-/* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight".  prefix is stripped when
+/* "model." of "model.embed_tokens", which checkpoints of the bare network lack: its length; 0 = none. */
+size_t family_prefix(const struct family *);
+/* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight"; without the prefix when
  * `bare`.  Returns buf. */
-const char *family_tensor(const struct family *, enum role, enum part, int layer, char *buf, size_t n);
+const char *family_tensor(const struct family *, enum role, enum part, int layer, bool bare, char *buf, size_t n);
 /* The other way.  1: a role's tensor, layer set; 0: a buffer the family ignores; -1: unknown. */
 int family_role(const struct family *, const char *name, enum role *, enum part *, int *layer);
 

@@ -29,8 +29,6 @@ const struct packer *packer_find(const char *name)
 
 int pack_name(const struct pack *p, const struct block *b, int i, bool full, char *buf, size_t n)
 {
-	const char *dot = strchr(p->f->names[R_EMBED], '.');
-	size_t skip = dot ? (size_t)(dot - p->f->names[R_EMBED]) + 1 : 0;
 	enum role role;
 	enum part part;
 	char where[32];
@@ -38,9 +36,7 @@ int pack_name(const struct pack *p, const struct block *b, int i, bool full, cha
 	if (role_parse(b->t[i].name, &role, &part) < 0)
 		return err_set(ST_UNSUP, "%s: '%s' is no tensor that family '%s' has a name for", block_label(b, where),
 		               b->t[i].name, p->f->name);
-	family_tensor(p->f, role, part, b->index, buf, n);
-	if (p->bare && !full && skip && !strncmp(buf, p->f->names[R_EMBED], skip))
-		memmove(buf, buf + skip, strlen(buf + skip) + 1);
+	family_tensor(p->f, role, part, b->index, p->bare && !full, buf, n);
 	return 0;
 }
 

@@ -185,11 +185,13 @@ static int tapped(struct calib *c, const struct tap *tap)
 
 int calib_block(struct calib *c, struct block *b, const struct tap *tap)
 {
-	struct block was = snapshot(b);
+	struct block was = { 0 };
 	int r = fwd_bind(c->fwd, b);
 
-	if (r == 0 && c->x_twin)
+	if (r == 0 && c->x_twin) {
+		was = snapshot(b);
 		r = fwd_bind(c->fwd_twin, &was);
+	}
 	if (r == 0 && tap)
 		r = tapped(c, tap);
 	else if (r == 0 && (r = straight(c, c->fwd, c->x)) == 0 && c->x_twin)

@@ -5,6 +5,7 @@
 #include "base/out.h"
 #include "base/progress.h"
 #include "bundle/ledger.h"
+#include "bundle/members.h"
 #include "bundle/pg.h"
 #include "data/tokens.h"
 #include "run/calib.h"
@@ -55,6 +56,30 @@ static int parse_rules(struct host *h)
 	if (!common.weight && !common.rule.n)
 		return err_set(ST_USAGE, "-w is needed: say what to quantize to");
 	return rules_parse(&h->run.rules, common.weight, common.rule.v, common.rule.n, common.skip.v, common.skip.n);
+}
+
+/* A pattern that matches nothing is a mistake; what there is to match is known before any work. */
+static int check_rules(struct host *h)
+{
+	const struct model *m = h->run.model;
+	struct sequence seq;
+	const char *role[R_N];
+	int n = 0, nd, r;
+	int64_t dim[MAXDIM];
+
+	if (!(h->f->tool.groups & OPT_QSPEC))
+		return 0;
+	for (int k = 0; k < R_N; k++)
+		if (role_linear((enum role)k))
+			role[n++] = role_name((enum role)k);
+	r = sequence_init(&seq, bundle_manifest(h->in), m->n_layer);
+	for (int i = 0; r == 0 && i < seq.n; i++)
+		for (int k = 0; k < R_N; k++)
+			if (seq.index[i] >= 0 && seq.index[i] < m->n_layer && role_linear((enum role)k) &&
+			    role_shape(m, (enum role)k, P_WEIGHT, &nd, dim))
+				rules_find(&h->run.rules, seq.index[i], role_name((enum role)k));
+	sequence_free(&seq);
+	return r < 0 ? -1 : rules_check(&h->run.rules, role, n);
 }
 
 static int load_tokens(struct host *h)
@@ -213,7 +238,7 @@ static int all(struct host *h, int argc, char **argv, int i)
 {
 	/* what is wrong with the command line or the tokens is said before anything is waited for */
 	if (check_operands(argc, argv, i) < 0 || parse_rules(h) < 0 || load_tokens(h) < 0 ||
-	    open_input(h, i < argc ? argv[i] : NULL) < 0 || set_up(h) < 0)
+	    open_input(h, i < argc ? argv[i] : NULL) < 0 || check_rules(h) < 0 || set_up(h) < 0)
 		return -1;
 	h->model = *h->run.model;
 	if (h->f->begin && h->f->begin(h->st, &h->run, &h->model) < 0)

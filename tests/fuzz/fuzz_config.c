@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 			if (!role_shape(&m, (enum role)r, (enum part)p, &nd, dim))
 				continue;
-			family_tensor(f, (enum role)r, (enum part)p, m.n_layer - 1, name, sizeof(name));
+			family_tensor(f, (enum role)r, (enum part)p, m.n_layer - 1, false, name, sizeof(name));
 			require(family_role(f, name, &role, &part, &layer) == 1 && (int)role == r && (int)part == p);
 			require(role_home(role) != BLK_KIND_DENSE || layer == m.n_layer - 1);
 			require(nd >= 1 && dim[0] > 0);

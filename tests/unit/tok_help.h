@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "data/jtree.h"
 #include "data/tok.h"
-#include "data/utf8.h"
+#include "data/chars.h"
 
 #include <stdio.h>
 #include <stdlib.h>
