@@ -6,19 +6,10 @@
 #include "tensor/dtype.h"
 
 #include "base/err.h"
+#include "golden.h"
 #include "tap.h"
 
 #include <stdlib.h>
-
-static uint64_t fnv(const void *p, size_t n)
-{
-	const uint8_t *b = p;
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ b[i]) * 0x100000001b3;
-	return h;
-}
 
 static float as_float(uint32_t u)
 {

@@ -1,5 +1,6 @@
 /* GGUF: the parser on the file that gguf-tools verified, on every prefix of it and on lies; the block decoders on
  * ggml's blocks; a whole model written by the gguf package; the published SmolLM2. */
+#include "golden.h"
 #include "tap.h"
 
 #include "base/err.h"
@@ -12,18 +13,6 @@
 
 #define GOLDEN "tests/golden/vectors/"
 #define SMOLLM "../shared/models/smollm2-135m-instruct/"
-
-static cJSON *load(const char *path)
-{
-	size_t len;
-	char *text = source_slurp(path, 1 << 28, &len);
-	cJSON *v = text ? json_parse(text, len, path) : NULL;
-
-	free(text);
-	if (!v)
-		diag("%s", err_msg());
-	return v;
-}
 
 static size_t unhex(const char *s, uint8_t *out)
 {
@@ -51,7 +40,7 @@ static int parse(const uint8_t *file, size_t have, size_t size)
 
 static void test_parser(void)
 {
-	cJSON *v = load(GOLDEN "gguf_file.json"), *row;
+	cJSON *v = load_json(GOLDEN "gguf_file.json"), *row;
 	uint8_t file[1024], bad[1024];
 	size_t n = 0, more = 0, cut = 0, head = 419, worse = 0;
 	int64_t i = 0;
@@ -116,7 +105,7 @@ static void test_blocks(void)
 		uint32_t type;
 	} t[] = { { "Q4_0", GT_Q4_0 }, { "Q4_1", GT_Q4_1 }, { "Q5_0", GT_Q5_0 }, { "Q5_1", GT_Q5_1 },
 	{ "Q8_0", GT_Q8_0 } };
-	cJSON *v = load(GOLDEN "gguf_blocks.json"), *all = cJSON_GetObjectItem(v, "blocks");
+	cJSON *v = load_json(GOLDEN "gguf_blocks.json"), *all = cJSON_GetObjectItem(v, "blocks");
 	/* Q4_1 says "the same codes", Q5_1 that and the same d */
 	const cJSON *four = cJSON_GetObjectItem(cJSON_GetObjectItem(all, "Q4_0"), "codes");
 	const cJSON *five = cJSON_GetObjectItem(cJSON_GetObjectItem(all, "Q5_0"), "codes");
@@ -264,7 +253,7 @@ static void test_pretokenizers(void)
 {
 	static const char *const names[][2] = { { "llama-bpe", "llama3" }, { "qwen2", "qwen2" }, { "gpt-2", "gpt2" },
 	                                        { "starcoder", "starcoder" }, { "deepseek-coder", "deepseek-coder" } };
-	cJSON *v = load(GOLDEN "pipelines.json"), *all = cJSON_GetObjectItem(v, "tokenizers");
+	cJSON *v = load_json(GOLDEN "pipelines.json"), *all = cJSON_GetObjectItem(v, "tokenizers");
 	size_t len;
 	uint8_t *file = source_slurp("tests/golden/gguf/llama3.gguf", 1 << 20, &len), *at;
 
@@ -357,7 +346,7 @@ static void test_tokenizer(void)
 {
 	struct source *s = source_open(SMOLLM "SmolLM2-135M-Instruct.Q4_1.gguf", DT_NONE);
 	const struct source_file *f = s ? side(s, "tokenizer/tokenizer.json") : NULL;
-	cJSON *want = load(SMOLLM "tokenizer.json"), *got, *c;
+	cJSON *want = load_json(SMOLLM "tokenizer.json"), *got, *c;
 	size_t len;
 	char *chat;
 

@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "tensor/safetensors.h"
+#include "golden.h"
 
 #include <glob.h>
 #include <stdio.h>
@@ -17,25 +17,6 @@ static char *bytes[64];
 static int nfile;
 static char *line[65536];
 static int n;
-
-static void *slurp(const char *path, size_t *len)
-{
-	FILE *f = fopen(path, "rb");
-	char *buf;
-	long size;
-
-	if (!f)
-		die(ST_FAIL, "cannot open '%s'", path);
-	fseek(f, 0, SEEK_END);
-	size = ftell(f);
-	rewind(f);
-	buf = xmalloc((size_t)size + 1);
-	if (fread(buf, 1, (size_t)size, f) != (size_t)size)
-		die(ST_FAIL, "cannot read '%s'", path);
-	fclose(f);
-	*len = (size_t)size;
-	return buf;
-}
 
 static const struct tensor *find(const char *module, const char *what, enum dtype dt)
 {
@@ -180,8 +161,7 @@ static void one(const cJSON *q, const struct tensor *t)
 
 int main(int argc, char **argv)
 {
-	char *pattern, *text;
-	size_t len;
+	char *pattern;
 	cJSON *c;
 	const cJSON *q;
 	glob_t g;
@@ -190,8 +170,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		die(ST_USAGE, "usage: mkctread DIR");
 	pattern = xasprintf("%s/config.json", argv[1]);
-	text = slurp(pattern, &len);
-	c = json_parse(text, len, "config.json");
+	c = load_json(pattern);
 	if (!c)
 		die_err();
 	q = cJSON_GetObjectItem(c, "quantization_config");
@@ -200,16 +179,11 @@ int main(int argc, char **argv)
 	if (glob(pattern, 0, NULL, &g))
 		die(ST_NO, "no weights");
 	for (size_t i = 0; i < g.gl_pathc; i++) {
-		char *buf;
-
 		if (nfile == 64)
 			die(ST_NO, "too many files");
-		buf = bytes[nfile] = slurp(g.gl_pathv[i], &len);
-		if (!st_head_size(buf, len, len) || st_parse(&file[nfile], buf, len, g.gl_pathv[i]) < 0)
-			die_err();
+		bytes[nfile] = load_tensors(&file[nfile], g.gl_pathv[i]);
 		if (!cJSON_GetObjectItem(file[nfile].meta, "format"))
 			die(ST_NO, "%s: no format in its metadata", g.gl_pathv[i]);
-		st_bind(&file[nfile], buf + file[nfile].head);
 		nfile++;
 	}
 	for (int i = 0; i < nfile; i++)
@@ -227,6 +201,5 @@ int main(int argc, char **argv)
 	globfree(&g);
 	cJSON_Delete(c);
 	free(pattern);
-	free(text);
 	return 0;
 }

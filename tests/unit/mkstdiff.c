@@ -2,32 +2,10 @@
  * files share by name (or that are paired on the command line), as "name TAB ratio".  For the bats files. */
 #include "base/err.h"
 #include "base/mem.h"
-#include "tensor/safetensors.h"
+#include "golden.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static void load(struct st *s, const char *path)
-{
-	FILE *f = fopen(path, "rb");
-	char *buf;
-	long size;
-
-	if (!f)
-		die(ST_FAIL, "%s: cannot open", path);
-	fseek(f, 0, SEEK_END);
-	size = ftell(f);
-	rewind(f);
-	buf = xmalloc((size_t)size);
-	if (fread(buf, 1, (size_t)size, f) != (size_t)size)
-		die(ST_FAIL, "%s: cannot read", path);
-	fclose(f);
-	if (size < 8 || !st_head_size(buf, (size_t)size, (uint64_t)size) || st_parse(s, buf, (uint64_t)size, path) < 0)
-		die_err();
-	st_bind(s, buf + s->head);
-}
 
 static double ratio(const struct tensor *a, const struct tensor *b)
 {
@@ -58,8 +36,8 @@ int main(int argc, char **argv)
 	prog = "mkstdiff";
 	if (argc < 3)
 		die(ST_USAGE, "usage: mkstdiff A B [NAME=NAME...]");
-	load(&a, argv[1]);
-	load(&b, argv[2]);
+	load_tensors(&a, argv[1]);
+	load_tensors(&b, argv[2]);
 	for (int i = 0; argc == 3 && i < a.n; i++) {
 		struct st_entry *e = st_find(&b, a.e[i].t.name);
 

@@ -2,7 +2,7 @@
  * by name, whatever file it is in.  For the bats files. */
 #include "base/err.h"
 #include "base/mem.h"
-#include "tensor/safetensors.h"
+#include "golden.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,23 +14,9 @@ static size_t n, cap;
 
 static void add(const char *path)
 {
-	FILE *f = fopen(path, "rb");
-	char *buf, shape[128];
 	struct st s;
-	long size;
+	char *buf = load_tensors(&s, path), shape[128];
 
-	if (!f)
-		die(ST_FAIL, "%s: cannot open", path);
-	fseek(f, 0, SEEK_END);
-	size = ftell(f);
-	rewind(f);
-	buf = xmalloc((size_t)size + 1);
-	if (fread(buf, 1, (size_t)size, f) != (size_t)size)
-		die(ST_FAIL, "%s: cannot read", path);
-	fclose(f);
-	if (size < 8 || !st_head_size(buf, (size_t)size, (uint64_t)size) || st_parse(&s, buf, (uint64_t)size, path) < 0)
-		die_err();
-	st_bind(&s, buf + s.head);
 	for (int i = 0; i < s.n; i++) {
 		const struct tensor *t = &s.e[i].t;
 

@@ -1,5 +1,6 @@
 /* Packing: bit streams and whole tensors against what the compressed-tensors library packed, the edit of a JSON text, and
  * what is refused. */
+#include "golden.h"
 #include "tap.h"
 
 #include "base/err.h"
@@ -18,28 +19,6 @@
 #define GOLDEN "tests/golden/vectors/"
 static char tmp[] = "/tmp/pack_test.XXXXXX";
 
-static cJSON *load(const char *path)
-{
-	size_t len;
-	char *text = source_slurp(path, 1 << 28, &len);
-	cJSON *v = text ? json_parse(text, len, path) : NULL;
-
-	free(text);
-	if (!v)
-		diag("%s", err_msg());
-	return v;
-}
-
-static uint64_t fnv(const void *p, size_t n)
-{
-	const uint8_t *b = p;
-	uint64_t h = 0xcbf29ce484222325;
-
-	while (n--)
-		h = (h ^ *b++) * 0x100000001b3;
-	return h;
-}
-
 static bool is_fnv(const cJSON *file, const char *key, const void *p, size_t n)
 {
 	const cJSON *v = cJSON_GetObjectItem(cJSON_GetObjectItem(file, key), "fnv1a64");
@@ -55,7 +34,7 @@ static uint8_t code(int64_t o, int64_t in, int64_t i, int b)
 
 static void test_bits(void)
 {
-	cJSON *v = load(GOLDEN "w3_variants.json");
+	cJSON *v = load_json(GOLDEN "w3_variants.json");
 	uint32_t w[32 * 3] = { 0 }, one[8] = { 0 };
 	uint8_t u[32], back[40];
 	int bad = 0;
@@ -228,6 +207,19 @@ static const char *out_dir(void)
 	return path;
 }
 
+/* The weights just packed, to be freed after s; NULL, a failed test, when they do not parse. */
+static char *packed(struct st *s)
+{
+	size_t len;
+	char *p = xasprintf("%s/model.safetensors", out_dir()), *buf = source_slurp(p, 1 << 24, &len);
+
+	free(p);
+	if (!ok(buf && st_parse(s, buf, len, "it") == 0, "its weights parse"))
+		return NULL;
+	st_bind(s, buf + s->head);
+	return buf;
+}
+
 static void pack(const struct packer *p, const struct make *m, bool dequantize, bool force, enum dtype dt)
 {
 	struct pack_opt o = { .in = bundle(m), .out = out_dir(), .dequantize = dequantize, .force = force, .dtype = dt,
@@ -240,19 +232,15 @@ static void pack(const struct packer *p, const struct make *m, bool dequantize, 
 static void test_golden(void)
 {
 	const struct make m = { .bits = 4, .group = 32, .quantize = true, .dt = DT_F16 };
-	cJSON *v = load(GOLDEN "ct_pack_w4_asym.json"), *c, *q;
+	cJSON *v = load_json(GOLDEN "ct_pack_w4_asym.json"), *c, *q;
 	struct st s;
 	struct st_entry *e;
 	char *p, *buf;
-	size_t len;
 
 	pack(&packer_vllm, &m, false, false, DT_NONE);
-	p = xasprintf("%s/model.safetensors", out_dir());
-	buf = source_slurp(p, 1 << 24, &len);
-	free(p);
-	if (!ok(buf && st_parse(&s, buf, len, "it") == 0, "its weights parse"))
+	buf = packed(&s);
+	if (!buf)
 		return;
-	st_bind(&s, buf + s.head);
 	for (int i = 0; i < 3; i++) {
 		static const char *const what[] = { "weight_packed", "weight_zero_point", "weight_scale" };
 		static const enum dtype dt[] = { DT_I32, DT_I32, DT_F16 };
@@ -269,7 +257,7 @@ static void test_golden(void)
 	ok(!st_find(&s, "model.layers.0.self_attn.q_proj.weight"), "no float weight beside them");
 	ok(!st_find(&s, "lm_head.weight"), "no head: it is tied");
 	p = xasprintf("%s/config.json", out_dir());
-	c = load(p);
+	c = load_json(p);
 	q = cJSON_GetObjectItem(c, "quantization_config");
 	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(q, "quant_method")), "compressed-tensors", "quant_method");
 	is_str(cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItem(q, "ignore"), 0)), "lm_head",
@@ -288,11 +276,11 @@ static void test_golden(void)
 static void test_config(void)
 {
 	const struct make m = { .bits = 8, .sym = true, .quantize = true, .dt = DT_BF16 };
-	cJSON *v = load(GOLDEN "quantization_configs.json"), *want, *c;
+	cJSON *v = load_json(GOLDEN "quantization_configs.json"), *want, *c;
 	char *p = xasprintf("%s/config.json", out_dir());
 
 	pack(&packer_vllm, &m, false, false, DT_NONE);
-	c = load(p);
+	c = load_json(p);
 	want = cJSON_GetObjectItem(cJSON_GetObjectItem(v, "configs"), "ct_w8a16_channel");
 	json_put_str(want, "version", "0.17.0");
 	ok(cJSON_Compare(cJSON_GetObjectItem(c, "quantization_config"), want, true),
@@ -364,26 +352,22 @@ static void test_refusals(void)
 static void test_dequantize(void)
 {
 	const struct make m = { .bits = 4, .group = 32, .quantize = true, .dt = DT_F16 };
-	cJSON *v = load(GOLDEN "base_asym_g32.json");
+	cJSON *v = load_json(GOLDEN "base_asym_g32.json");
 	struct st s;
 	struct st_entry *e;
 	char *p, *buf;
-	size_t len;
 
 	pack(&packer_hf, &m, true, false, DT_F32);
-	p = xasprintf("%s/model.safetensors", out_dir());
-	buf = source_slurp(p, 1 << 24, &len);
-	free(p);
-	if (!ok(buf && st_parse(&s, buf, len, "it") == 0, "its weights parse"))
+	buf = packed(&s);
+	if (!buf)
 		return;
-	st_bind(&s, buf + s.head);
 	e = st_find(&s, "model.layers.0.self_attn.q_proj.weight");
 	ok(e && e->t.dt == DT_F32 && fnv(e->t.data, tensor_bytes(&e->t)) ==
 	   strtoull(cJSON_GetObjectItem(v, "weights_f32_fnv1a64")->valuestring, NULL, 16),
 	   "weights are the golden file's");
 	p = xasprintf("%s/config.json", out_dir());
 	cJSON_Delete(v);
-	v = load(p);
+	v = load_json(p);
 	is_str(cJSON_GetStringValue(cJSON_GetObjectItem(v, "torch_dtype")), "float32", "the configuration says F32");
 	free(p);
 	cJSON_Delete(v);

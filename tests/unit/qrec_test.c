@@ -2,19 +2,10 @@
 #include "tensor/qrec.h"
 
 #include "base/err.h"
+#include "golden.h"
 #include "tap.h"
 
 #include <stdlib.h>
-
-static uint64_t fnv(const void *p, size_t n)
-{
-	const uint8_t *b = p;
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ b[i]) * 0x100000001b3;
-	return h;
-}
 
 static struct qrec make(const char *text, int64_t out, int64_t in, struct arena *a)
 {
