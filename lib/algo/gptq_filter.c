@@ -184,7 +184,7 @@ static int block(void *st, struct run *run, struct block *b)
 	int r;
 
 	if (b->kind != BLK_KIND_DENSE)
-		return FILTER_OK;
+		return 0;
 	r = calib_block(run->calib, b, &tap);
 	for (int k = 0; k < MAX_SITE; k++) {
 		free(w.gram[k]);

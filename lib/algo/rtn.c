@@ -19,7 +19,7 @@ static int block(void *st, struct run *run, struct block *b)
 	struct linear l;
 
 	if (b->kind != BLK_KIND_DENSE)
-		return FILTER_OK;
+		return 0;
 	for (int r = 0; r < R_N; r++) {
 		int got;
 
@@ -34,7 +34,7 @@ static int block(void *st, struct run *run, struct block *b)
 		if (linear_store(&l, b) < 0)
 			return -1;
 	}
-	return FILTER_OK;
+	return 0;
 }
 
 const struct filter filter_quant = {

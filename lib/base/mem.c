@@ -39,17 +39,23 @@ char *xstrdup(const char *s)
 	return memcpy(xmalloc(strlen(s) + 1), s, strlen(s) + 1);
 }
 
+char *xvasprintf(const char *fmt, va_list ap)
+{
+	char *s;
+
+	if (vasprintf(&s, fmt, ap) < 0)
+		die(ST_FAIL, "out of memory");
+	return s;
+}
+
 char *xasprintf(const char *fmt, ...)
 {
 	va_list ap;
 	char *s;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
+	s = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		die(ST_FAIL, "out of memory");
 	return s;
 }
 
@@ -135,15 +141,11 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;
 	char *s, *r;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
+	s = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		die(ST_FAIL, "out of memory");
-	r = arena_alloc(a, (size_t)n + 1);
-	memcpy(r, s, (size_t)n + 1);
+	r = arena_strdup(a, s);
 	free(s);
 	return r;
 }

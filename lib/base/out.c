@@ -285,14 +285,11 @@ void out_printf(struct out *o, const char *fmt, ...)
 {
 	va_list ap;
 	char *s;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
+	s = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		die(ST_FAIL, "out of memory");
-	out_write(o, s, (size_t)n);
+	out_write(o, s, strlen(s));
 	free(s);
 }
 

@@ -16,7 +16,7 @@ struct member {
 	const char *name;               /* borrowed until the next bundle_next */
 	uint64_t size;
 	enum blk_kind blk;              /* M_BLOCK */
-	int index, part;
+	int index;
 };
 
 struct bundle_in;

@@ -29,6 +29,14 @@ int64_t pass_chunk(const struct pass *);
 /* logits [n, V] of rows [r0, r0 + n) of the N*T; 0 or -1. */
 int pass_logits(struct pass *, int64_t r0, int64_t n, float *logits);
 
+/* label[i] = the token that follows row r0 + i of the N*T; after the last of a sequence there is none: 0, and
+ * scored() is false. */
+void pass_labels(const struct tokens *, int64_t r0, int64_t n, int32_t *label);
+static inline bool scored(const struct tokens *t, int64_t row)
+{
+	return row % t->T != t->T - 1;
+}
+
 /* "rows of 2048 tokens, ...": how the numbers were made, for printing beside them.  malloc'd. */
 char *eval_protocol(const struct tokens *, const struct pass *);
 

@@ -32,7 +32,7 @@ struct result {
 
 static int compare(struct pass *ref, struct pass *other, const struct tokens *t, struct result *res)
 {
-	int64_t chunk = pass_chunk(ref), T = t->T, total = t->N * T, V = ref->m->vocab;
+	int64_t chunk = pass_chunk(ref), total = t->N * t->T, V = ref->m->vocab;
 	size_t size = (size_t)chunk * (size_t)V * sizeof(float);
 	struct dev *dev = calib_dev(ref->c);
 	float *lp = xmalloc(size), *lq = xmalloc(size);
@@ -45,8 +45,7 @@ static int compare(struct pass *ref, struct pass *other, const struct tokens *t,
 		int64_t n = total - r0 < chunk ? total - r0 : chunk;
 		struct tensor p = tensor_view(lp, DT_F32, n, V), q = tensor_view(lq, DT_F32, n, V);
 
-		for (int64_t i = 0; i < n; i++)
-			label[i] = (r0 + i) % T == T - 1 ? 0 : t->ids[r0 + i + 1];
+		pass_labels(t, r0, n, label);
 		if (pass_logits(ref, r0, n, lp) < 0 || pass_logits(other, r0, n, lq) < 0 ||
 		    dev->ops->kl(dev, v, &p, &q) < 0 || dev->ops->nll(dev, v + chunk, tp, &p, label) < 0 ||
 		    dev->ops->nll(dev, v + 2 * chunk, tq, &q, label) < 0) {
@@ -54,7 +53,7 @@ static int compare(struct pass *ref, struct pass *other, const struct tokens *t,
 			break;
 		}
 		for (int64_t i = 0; i < n; i++) {
-			if ((r0 + i) % T == T - 1)
+			if (!scored(t, r0 + i))
 				continue;
 			res->kl[res->n] = v[i];
 			res->p[res->n] = v[chunk + i];

@@ -145,6 +145,12 @@ int pass_logits(struct pass *p, int64_t r0, int64_t n, float *logits)
 	return r < 0 ? at(p, &p->head) : 0;
 }
 
+void pass_labels(const struct tokens *t, int64_t r0, int64_t n, int32_t *label)
+{
+	for (int64_t i = 0; i < n; i++)
+		label[i] = scored(t, r0 + i) ? t->ids[r0 + i + 1] : 0;
+}
+
 char *eval_protocol(const struct tokens *t, const struct pass *p)
 {
 	const char *special = NULL;

@@ -38,18 +38,27 @@ static int losses(struct pass *p, const struct tokens *t, double *loss)
 		int64_t n = total - r0 < chunk ? total - r0 : chunk;
 		struct tensor lt = tensor_view(logits, DT_F32, n, p->m->vocab);
 
-		for (int64_t i = 0; i < n; i++)         /* the last of a row has no label: any will do */
-			label[i] = (r0 + i) % T == T - 1 ? 0 : t->ids[r0 + i + 1];
+		pass_labels(t, r0, n, label);
 		if ((r = pass_logits(p, r0, n, logits)) == 0)
 			r = calib_dev(p->c)->ops->nll(calib_dev(p->c), l, NULL, &lt, label);
 		for (int64_t i = 0; i < n && r == 0; i++)
-			if ((r0 + i) % T != T - 1)
+			if (scored(t, r0 + i))
 				loss[(r0 + i) / T * (T - 1) + (r0 + i) % T] = l[i];
 	}
 	free(logits);
 	free(label);
 	free(l);
 	return r;
+}
+
+/* Of sequence i, all its predictions together. */
+static double row_sum(const struct tokens *t, const double *loss, int64_t i)
+{
+	double sum = 0;
+
+	for (int64_t k = 0; k < t->T - 1; k++)
+		sum += loss[i * (t->T - 1) + k];
+	return sum;
 }
 
 static void print(const struct state *s, const struct tokens *t, const double *loss, const char *protocol)
@@ -67,13 +76,8 @@ static void print(const struct state *s, const struct tokens *t, const double *l
 		json_put_num(o, "stderr", exp(nll) * err);
 		json_put_num(o, "tokens", (double)n);
 		json_put_str(o, "protocol", protocol);
-		for (int64_t i = 0; i < t->N && s->rows; i++) {
-			double sum = 0;
-
-			for (int64_t k = 0; k < t->T - 1; k++)
-				sum += loss[i * (t->T - 1) + k];
-			json_push(rows, cJSON_CreateNumber(sum));
-		}
+		for (int64_t i = 0; i < t->N && s->rows; i++)
+			json_push(rows, cJSON_CreateNumber(row_sum(t, loss, i)));
 		if (s->rows)
 			json_put(o, "rows", rows);
 		else
@@ -86,13 +90,8 @@ static void print(const struct state *s, const struct tokens *t, const double *l
 	}
 	if (s->rows) {
 		puts("#row\ttokens\tnll_sum");
-		for (int64_t i = 0; i < t->N; i++) {
-			double sum = 0;
-
-			for (int64_t k = 0; k < t->T - 1; k++)
-				sum += loss[i * (t->T - 1) + k];
-			printf("%lld\t%lld\t%.6f\n", (long long)i, (long long)t->T - 1, sum);
-		}
+		for (int64_t i = 0; i < t->N; i++)
+			printf("%lld\t%lld\t%.6f\n", (long long)i, (long long)t->T - 1, row_sum(t, loss, i));
 	}
 	puts("#ppl\tnll\tstderr\ttokens\tprotocol");
 	printf("%.6f\t%.6f\t%.6f\t%lld\t%s\n", exp(nll), nll, exp(nll) * err, (long long)n, protocol);

@@ -33,7 +33,6 @@ enum tensor_fate { FATE_KEPT, FATE_CHANGED, FATE_QUANTIZED };
 
 struct block {
 	int index;                      /* layer, BLK_EMBED or BLK_HEAD */
-	int part;                       /* of a layer that comes in parts; 0 */
 	enum blk_kind kind;
 	int nt;
 	struct tensor *t;               /* [nt], in stored order; data NULL where q[i] holds the tensor */

@@ -114,8 +114,7 @@ static void line(char **text, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&add, fmt, ap) < 0)
-		add = xstrdup("");
+	add = xvasprintf(fmt, ap);
 	va_end(ap);
 	*text = xasprintf("%s%s", old ? old : "", add);
 	free(old);

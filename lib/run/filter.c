@@ -26,7 +26,7 @@ struct host {
 	struct ledger ledger;
 	char *stage;                    /* pg id, or the tool's name where there is none */
 	bool embedded;                  /* the embedding has passed */
-	int read, layers;               /* layers that came and that were written, so far */
+	int read;                       /* layers that came so far */
 };
 
 static int check_operands(int argc, char **argv, int i)
@@ -139,36 +139,15 @@ static int create(struct host *h)
 	return 0;
 }
 
-static int drop(struct host *h, const struct block *b)
-{
-	char label[32], name[160];
-
-	block_label(b, label);
-	if (b->kind != BLK_KIND_DENSE)
-		return err_set(ST_FAIL, "cannot be dropped");
-	for (int i = 0; i < b->nt; i++) {
-		snprintf(name, sizeof(name), "%s.%s", label, b->t[i].name);
-		ledger_drop(&h->ledger, name, "block dropped");
-	}
-	return 0;
-}
-
 static int one_block(struct host *h, struct block *b)
 {
 	struct run *r = &h->run;
-	int got = FILTER_OK;
 
 	if (b->kind == BLK_KIND_EMBED && r->calib && calib_embed(r->calib, b) < 0)
 		return -1;
-	if (h->f->block && (got = h->f->block(h->st, r, b)) < 0)
+	if (h->f->block && h->f->block(h->st, r, b) < 0)
 		return -1;
-	if (got == FILTER_DROP)
-		return drop(h, b);
 	ledger_block(&h->ledger, b);
-	/* where layers were dropped, those behind them move up */
-	if (b->kind == BLK_KIND_DENSE && h->model.n_layer != r->model->n_layer)
-		b->index = h->layers;
-	h->layers += b->kind == BLK_KIND_DENSE;
 	return bundle_put_block(h->out, b);
 }
 

@@ -17,8 +17,8 @@ struct run {
 	cJSON *inputs;                  /* digests of other inputs, for provenance */
 };
 
-enum { FILTER_OK = 0, FILTER_DROP = 1 };        /* or -1, error set */
-
+/* The functions return 0, or -1 with the error state set.  With --calib the host runs the embedding; a filter
+ * then hands every layer to calib_block exactly once, with a tap or without: that moves the states on. */
 struct filter {
 	struct opt_tool tool;
 	size_t state;                   /* bytes of private state, zeroed; own options point into it */
