@@ -161,3 +161,12 @@ run_examples() {        # PAGE: what failed goes to stdout
 		END { if (k < n) { print "the page and the program part at line: " want[k + 1]; exit 1 } }' \
 		"$ROOT/examples/identity.c" page
 }
+
+@test "pages render without complaint under the other man too" {
+	require cmd man
+	for m in "$ROOT"/man/*; do
+		man "$m" 2>&1 >/dev/null | sed "s@^@${m##*/}: @"
+	done >said
+	cat said
+	[ ! -s said ]
+}
