@@ -47,9 +47,9 @@ $(UNIT) $(HELP): %: %.o $B/libllmc.a
 	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $B/tests/check/check: $(patsubst %.c,$B/%.o,$(wildcard tests/check/*.c)) $B/libllmc.a
 	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(FUZZ): %: %.o $B/tests/fuzz/replay.o $B/libllmc.a
+$(FUZZ): %: %.o $B/tests/fuzz/replay.o $B/tests/fuzz/limit.o $B/libllmc.a
 	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(FUZZ:=.libfuzzer): %.libfuzzer: %.o $B/libllmc.a
+$(FUZZ:=.libfuzzer): %.libfuzzer: %.o $B/tests/fuzz/limit.o $B/libllmc.a
 	$(SAY)$(CC) $(ALLFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 deps:

@@ -2,6 +2,7 @@
  * wrong; a block that is handed out is one that the model describes; what is whole and passed on is whole again. */
 #include "base/err.h"
 #include "bundle/bundle.h"
+#include "fuzz.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,14 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 static int memory(void)
 {
@@ -119,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = memory(), pipes[2];
 	char name[64];
 
+	alloc_limit(size, 256, 8 << 20);
 	require(write(fd, data, size) == (ssize_t)size);
 	file = read_all(path_of(fd, name));
 	require(file.r <= 0 && (!file.r || file.status == ST_BAD || file.status == ST_UNSUP));

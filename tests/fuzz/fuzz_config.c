@@ -1,17 +1,10 @@
 /* Any bytes as config.json: refused with a message, or a model that passes its own check and survives its JSON. */
 #include "base/err.h"
+#include "fuzz.h"
 #include "model/family.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -19,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct family *f;
 	cJSON *c, *a, *b;
 
+	alloc_limit(size, 256, 1 << 20);
 	err_clear();
 	c = json_parse(data, size, "config.json");
 	f = c ? family_resolve(&m, c) : NULL;

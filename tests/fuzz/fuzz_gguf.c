@@ -1,18 +1,11 @@
 /* Any bytes as a GGUF file: refused with a message, or tables that lie in the file, a configuration and tokenizer
  * files that are JSON. */
 #include "base/err.h"
+#include "fuzz.h"
 #include "import/ggufile.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void refused(void)
 {
@@ -58,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct gguf g;
 	int r;
 
+	alloc_limit(size, 256, 1 << 20);
 	verbose = -1;
 	s->path = "f";
 	err_clear();

@@ -1,17 +1,10 @@
 /* Any bytes as JSON: refused with a message, or a value that prints, parses and prints as the same text. */
 #include "base/err.h"
 #include "base/json.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -22,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	double d = 0;
 	bool b = false;
 
+	alloc_limit(size, 256, 1 << 20);
 	err_clear();
 	v = json_parse(data, size, "f");
 	if (!v) {

@@ -5,17 +5,10 @@
 #include "base/json.h"
 #include "bundle/ledger.h"
 #include "bundle/pg.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void model(const cJSON *v)
 {
@@ -72,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	cJSON *v = json_parse(data, size, "f");
 
+	alloc_limit(size, 256, 1 << 20);
 	if (cJSON_IsObject(v)) {
 		model(v);
 		books(v);

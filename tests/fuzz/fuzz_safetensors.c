@@ -1,17 +1,10 @@
 /* Any bytes as a safetensors file: refused with a message, or read, and then what is written from it reads the same. */
 #include "base/err.h"
+#include "fuzz.h"
 #include "tensor/safetensors.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void again(const struct st *st)
 {
@@ -44,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *head;
 	struct st st;
 
+	alloc_limit(size, 256, 1 << 20);
 	err_clear();
 	n = st_head_size(data, size, size);
 	if (!n) {

@@ -1,18 +1,11 @@
 /* Any text as a default spec and, in the lines after it, rules and skips (lines that begin with '-'). */
 #include "base/err.h"
+#include "fuzz.h"
 #include "tensor/spec.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void print_and_parse(const struct qspec *q)
 {
@@ -33,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int nrule = 0, nskip = 0;
 	struct rules rs;
 
+	alloc_limit(size, 256, 1 << 20);
 	require(text != NULL);
 	memcpy(text, data, size);
 	text[size] = '\0';

@@ -1,17 +1,10 @@
 /* Any bytes as a SentencePiece model; what loads encodes and decodes.  The last 16 bytes are a text, too. */
 #include "base/err.h"
 #include "data/tok.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void use(const struct tok *t, const char *text, size_t len)
 {
@@ -43,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t tail = size < 16 ? size : 16;
 	struct tok *t;
 
+	alloc_limit(size, 256, 8 << 20);
 	verbose = -1;
 	err_clear();
 	t = tok_load(&f);

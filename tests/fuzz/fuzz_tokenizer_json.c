@@ -1,17 +1,10 @@
 /* Any bytes as tokenizer.json; what loads encodes and decodes.  A text follows the file after a NUL, if any. */
 #include "base/err.h"
 #include "data/tok.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 static void use(const struct tok *t, const char *text, size_t len)
 {
@@ -44,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tok_files f = { .json = data, .json_len = nul ? (size_t)(nul - data) : size };
 	struct tok *t;
 
+	alloc_limit(size, 256, 8 << 20);
 	verbose = -1;
 	err_clear();
 	t = tok_load(&f);

@@ -3,17 +3,10 @@
  *	w vocab.txt, tokenizer_config.json, special_tokens_map.json */
 #include "base/err.h"
 #include "data/tok.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int fact)
-{
-	if (!fact)
-		abort();
-}
 
 /* A byte-level model of two tokens, for a configuration to work on. */
 static const char small[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"<s>\":2},\"merges\":[]},"
@@ -33,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n;
 	char *s;
 
+	alloc_limit(size, 256, 8 << 20);
 	verbose = -1;
 	for (size_t i = 0; size && i < sizeof(slot) / sizeof(*slot); i++) {
 		size_t at = 1;
