@@ -16,6 +16,7 @@ UNIT  := $(patsubst %.c,$B/%,$(filter-out tests/unit/mk%,$(wildcard tests/unit/*
 HELP  := $(patsubst %.c,$B/%,$(wildcard tests/unit/mk*.c examples/*.c))
 OPS   := $(if $(wildcard tests/check/*.c),$B/tests/check/check)
 FUZZ  := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_WITH := $B/tests/fuzz/limit.o $B/tests/fuzz/tarmut.o $B/libllmc.a
 BATS  := $(wildcard tests/*.bats)
 MAN   := $(wildcard man/*.[1-8])
 
@@ -47,9 +48,9 @@ $(UNIT) $(HELP): %: %.o $B/libllmc.a
 	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $B/tests/check/check: $(patsubst %.c,$B/%.o,$(wildcard tests/check/*.c)) $B/libllmc.a
 	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(FUZZ): %: %.o $B/tests/fuzz/replay.o $B/tests/fuzz/limit.o $B/libllmc.a
+$(FUZZ): %: %.o $B/tests/fuzz/replay.o $(FUZZ_WITH)
 	$(SAY)$(CC) $(ALLFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(FUZZ:=.libfuzzer): %.libfuzzer: %.o $B/tests/fuzz/limit.o $B/libllmc.a
+$(FUZZ:=.libfuzzer): %.libfuzzer: %.o $(FUZZ_WITH)
 	$(SAY)$(CC) $(ALLFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 deps:
@@ -80,11 +81,7 @@ fuzz:
 	@sh pipelines/deps.sh $(DEBS) $(DEBS_FUZZ)
 	+@$(MAKE) --no-print-directory $(JOBS) B=$B-fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzz-run
 fuzz-run: $(FUZZ:=.libfuzzer)
-	@for f in $(notdir $(FUZZ)); do l=$B/corpus/$$f; mkdir -p $$l; \
-		$B/tests/fuzz/$$f.libfuzzer -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -malloc_limit_mb=512 \
-			-artifact_prefix=$$l- -print_final_stats=1 -verbosity=0 $$l tests/fuzz/corpus/$$f >$$l.log 2>&1 || \
-			{ cat $$l.log; exit 1; }; \
-		sed -n "s/^stat::number_of_executed_units: */$$f: nothing found, runs: /p" $$l.log; done
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $B $(notdir $(FUZZ))
 
 # A second compiler's warnings, two checkers of C and shell, one of manuals.  The house's own rules are tests.
 lint:

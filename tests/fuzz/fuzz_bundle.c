@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "bundle/bundle.h"
 #include "fuzz.h"
+#include "tarmut.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+	return tar_mutate(data, size, max, seed);
+}
 
 static int memory(void)
 {
