@@ -37,7 +37,9 @@ static void shrank(size_t n)
 }
 
 #ifdef ASAN
-#include <sanitizer/allocator_interface.h>
+/* of <sanitizer/allocator_interface.h>, which not every compiler brings */
+int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void *, size_t), void (*)(const volatile void *));
+size_t __sanitizer_get_allocated_size(const volatile void *);
 
 static void on_malloc(const volatile void *p, size_t n)
 {
