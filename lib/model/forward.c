@@ -189,10 +189,10 @@ static int attention(struct fwd *f, int n, float *a)
 	const struct ops *op = f->dev->ops;
 	int64_t rows = (int64_t)n * f->T;
 	int64_t wq = (int64_t)m->n_head * m->d_head, wk = (int64_t)m->n_kv * m->d_head;
-	struct tensor in = tensor_view(a, DT_F32, rows, m->d_model);
+	struct tensor in = tensor_view(a, DT_F32, rows, m->d_model), out = tensor_view(a, DT_F32, rows, wq);
 	struct tensor q = scratch(&f->q, rows, wq), k = scratch(&f->k, rows, wk), v = scratch(&f->v, rows, wk);
 	struct attn_args args = {
-		.q = q.data, .k = k.data, .v = v.data, .ldq = wq, .ldk = wk, .ldv = wk, .ldo = wq,
+		.q = q.data, .k = k.data, .v = v.data, .ldq = wq, .ldk = wk, .ldv = wk,
 		.n = n, .T = f->T, .H = m->n_head, .K = m->n_kv, .D = m->d_head, .Dv = m->d_head,
 		.scale = (float)m->attn_scale, .cap = (float)m->cap_attn,
 		.window = m->slide[f->blk->index] ? m->window : 0,
@@ -207,7 +207,7 @@ static int attention(struct fwd *f, int n, float *a)
 	     op->rope(f->dev, k.data, rows, wk, m->n_kv, m->d_head, m->rope.dim, f->T, f->cos, f->sin,
 	              m->rope.interleaved) < 0))
 		return -1;
-	return op->attn(f->dev, a, &args);
+	return op->attn(f->dev, &out, &args);
 }
 
 /* x += linear(a), with the scratch q for the product. */

@@ -22,7 +22,7 @@ enum { BK = 512, ROWS = 192 };          /* keys in a tile; rows of a product, ab
 struct attn {
 	struct host *h;
 	const struct attn_args *a;
-	float *o;
+	struct tensor *o;
 	char *tmp;                      /* per worker, `size` bytes */
 	int64_t G, BQ, blocks, size;    /* query heads per key head; queries in a block; blocks in T */
 	const uint16_t *k16, *v16;      /* bf16 copies [n*T + PAD, K*D], [n*T + PAD, K*Dv], or NULL */
@@ -138,9 +138,14 @@ static void attn_item(void *arg, int64_t item, int worker)
 			atomic_store(&t->bad, 1);
 	}
 	for (int64_t r = 0; r < rows; r++) {
-		t->h->k.scal(w.o + r * a->Dv, 1 / w.sum[r], a->Dv);
-		memcpy(t->o + (first + q0 + r % nq) * a->ldo + (kv * t->G + r / nq) * a->Dv, w.o + r * a->Dv,
-		       (size_t)a->Dv * sizeof(*w.o));
+		float *o = w.o + r * a->Dv;
+		int64_t to = ((first + q0 + r % nq) * a->H + kv * t->G + r / nq) * a->Dv;
+
+		t->h->k.scal(o, 1 / w.sum[r], a->Dv);
+		if (t->o->dt == DT_F32)
+			memcpy((float *)t->o->data + to, o, (size_t)a->Dv * sizeof(*o));
+		else
+			t->h->k.f32_bf16((uint16_t *)t->o->data + to, o, a->Dv);
 	}
 }
 
@@ -169,15 +174,15 @@ static void round_rows(const struct attn *t, uint16_t *y, const float *x, int64_
 	memset(y + r.rows * width, 0, (size_t)(PAD * width) * sizeof(*y));
 }
 
-int cpu_attn(struct dev *d, float *o, const struct attn_args *a)
+int cpu_attn(struct dev *d, struct tensor *o, const struct attn_args *a)
 {
 	struct attn t = { .h = host(d), .a = a, .o = o };
 	int64_t wk = (int64_t)a->K * a->D, wv = (int64_t)a->K * a->Dv, rows, keys = (int64_t)a->n * a->T + PAD;
 	bool half = d->mm == DT_BF16 && t.h->fast_bf16;
 	uint16_t *s;
 
-	if (a->K < 1 || a->H % a->K)
-		return err_set(ST_FAIL, "attn: %d heads over %d", a->H, a->K);
+	if (!attn_fits(o, a))
+		return err_set(ST_FAIL, "attn: shapes or types do not fit");
 	t.G = a->H / a->K;
 	t.BQ = t.G < ROWS / 32 ? ROWS / t.G / 16 * 16 : 32;
 	t.blocks = div_up(a->T, t.BQ);

@@ -13,7 +13,9 @@
  * and for a block row i of the inverse X, in place of L:  X_ii = L_ii^-1,  T = -X_ii L_i,  X_ij = sum_k T_k X_kj,
  * j <= k < i.  T is kept beside, since X_ij takes the place of L_ij while others still read it.
  *
- * f64 for small n (wide_n of host.h).  Beyond, f32 in u's own memory; when that fails, f64 before giving up. */
+ * f64 for small n (wide_n of host.h).  Beyond, f32 in u's own memory: it works in the lower triangle and in the
+ * diagonal blocks, while h, symmetric, stays readable above them.  When that fails, the diagonal blocks are put back
+ * and f64 has a try before giving up. */
 #include "op/host.h"
 #include "op/mm.h"
 
@@ -31,11 +33,11 @@ extern void dpotrf_(const char *, const int *, double *, const int *, int *, siz
 extern void strtri_(const char *, const char *, const int *, float *, const int *, int *, size_t, size_t);
 extern void dtrtri_(const char *, const char *, const int *, double *, const int *, int *, size_t, size_t);
 
-/* a[n,n], or double d[n,n]: exactly one of the two is set.  ta, td: T, [NB, n].  NB: width of blocks and tiles; narrow
- * ones waste less on the diagonal, wide ones multiply faster. */
+/* a[n,n], which is u, or double d[n,n]: exactly one of the two is set.  ta, td: T, [NB, n]; before the inversion ta holds
+ * the diagonal blocks as they were.  NB: width of blocks and tiles; narrow ones waste less on the diagonal, wide ones
+ * multiply faster. */
 struct fac {
 	bool dnnl;
-	const float *h;
 	float *a, *ta, *u;
 	double *d, *td;
 	int64_t n, NB, at, nb;          /* the block in hand: [at, at + nb) */
@@ -166,20 +168,46 @@ static int invert(struct fac *f)
 	return 0;
 }
 
-/* The lower triangle of J h J, zeros above; reading both memories forwards in rows. */
+/* Row i of d = J h J up to the diagonal, zeros after it, from the upper triangle of h in u. */
 static void load_item(void *arg, int64_t i, int worker)
 {
 	const struct fac *f = arg;
-	const float *from = f->h + (f->n - 1 - i) * f->n + f->n - 1;
+	const float *from = f->u + (f->n - 1 - i) * f->n + f->n - 1;
 
 	(void)worker;
-	for (int64_t j = 0; j < f->n; j++) {
-		float x = j <= i ? from[-j] : 0;
+	for (int64_t j = 0; j < f->n; j++)
+		f->d[i * f->n + j] = j <= i ? from[-j] : 0;
+}
 
-		if (f->d)
-			f->d[i * f->n + j] = x;
-		else
-			f->a[i * f->n + j] = x;
+/* The same in place: what is written below the diagonal is read above it. */
+static void flip_item(void *arg, int64_t i, int worker)
+{
+	const struct fac *f = arg;
+	const float *from = f->a + (f->n - 1 - i) * f->n + f->n - 1;
+
+	(void)worker;
+	for (int64_t j = 0; j < i; j++)
+		f->a[i * f->n + j] = from[-j];
+}
+
+static void flip_diagonal(const struct fac *f)
+{
+	for (int64_t i = 0, o = f->n - 1; i < o; i++, o--) {
+		float x = f->a[i * (f->n + 1)];
+
+		f->a[i * (f->n + 1)] = f->a[o * (f->n + 1)];
+		f->a[o * (f->n + 1)] = x;
+	}
+}
+
+/* Rows of the diagonal blocks, from the diagonal on: to ta, or back. */
+static void keep(const struct fac *f, bool back)
+{
+	for (int64_t i = 0; i < f->n; i++) {
+		int64_t end = least(f->n, (i / f->NB + 1) * f->NB);
+		float *a = f->a + i * f->n + i, *t = f->ta + i * f->NB;
+
+		memcpy(back ? a : t, back ? t : a, (size_t)(end - i) * sizeof(*a));
 	}
 }
 
@@ -194,7 +222,7 @@ static void store_item(void *arg, int64_t i, int worker)
 		f->u[i * f->n + j] = (float)from[-j];
 }
 
-/* J X J in place: row i against row n-1-i, each backwards. */
+/* J X J in place, zeros below: row i against row n-1-i, each backwards. */
 static void turn_item(void *arg, int64_t i, int worker)
 {
 	const struct fac *f = arg;
@@ -208,38 +236,55 @@ static void turn_item(void *arg, int64_t i, int worker)
 		a[j] = b[n - 1 - j];
 		b[n - 1 - j] = x;
 	}
+	memset(a, 0, (size_t)i * sizeof(*a));
+	memset(b, 0, (size_t)o * sizeof(*b));
 }
 
-static int attempt(struct fac *f, bool wide)
+static int narrow(struct fac *f)
+{
+	int r;
+
+	f->a = f->u;
+	f->ta = xmalloc((size_t)f->n * (size_t)f->NB * sizeof(float));
+	pool_for(f->n, flip_item, f);
+	flip_diagonal(f);
+	keep(f, false);
+	if ((r = cholesky(f))) {
+		keep(f, true);
+		flip_diagonal(f);
+	} else if (!(r = invert(f))) {
+		pool_for((f->n + 1) / 2, turn_item, f);
+	}
+	free(f->ta);
+	f->a = f->ta = NULL;
+	return r;
+}
+
+static int wide(struct fac *f)
 {
 	size_t n = (size_t)f->n;
 	int r;
 
-	f->d = wide ? xmalloc(n * n * sizeof(double)) : NULL;
-	f->td = wide ? xmalloc(n * (size_t)f->NB * sizeof(double)) : NULL;
-	f->ta = wide ? NULL : xmalloc(n * (size_t)f->NB * sizeof(float));
-	f->a = wide ? NULL : f->u;
+	f->d = xmalloc(n * n * sizeof(double));
+	f->td = xmalloc(n * (size_t)f->NB * sizeof(double));
 	pool_for(f->n, load_item, f);
-	r = cholesky(f) || invert(f);
-	if (!r && wide)
+	if (!(r = cholesky(f) || invert(f)))
 		pool_for(f->n, store_item, f);
-	else if (!r)
-		pool_for((f->n + 1) / 2, turn_item, f);
 	free(f->d);
 	free(f->td);
-	free(f->ta);
 	return r;
 }
 
 int cpu_chol_inv(struct dev *dev, struct tensor *u, const struct tensor *h)
 {
-	struct fac f = { .dnnl = host(dev)->f32_by_dnnl, .n = tensor_cols(h), .h = h->data, .u = u->data };
+	struct fac f = { .dnnl = host(dev)->f32_by_dnnl, .n = tensor_cols(h), .u = u->data };
 
-	if (h->dt != DT_F32 || u->dt != DT_F32 || tensor_count(h) != f.n * f.n || tensor_count(u) != f.n * f.n ||
-	    f.n > INT32_MAX / 4)
+	if (!factor_fits(u, h))
 		return err_set(ST_FAIL, "chol_inv: shapes or types do not fit");
 	f.NB = f.n < 2048 ? 128 : 256;
-	if (f.n > host(dev)->wide_n && !attempt(&f, false))
+	if (u->data != h->data)
+		memcpy(u->data, h->data, tensor_bytes(h));
+	if (f.n > host(dev)->wide_n && !narrow(&f))
 		return 0;
-	return attempt(&f, true);
+	return wide(&f);
 }

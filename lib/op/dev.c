@@ -21,6 +21,36 @@ int64_t least(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+bool linear_fits(const struct tensor *y, const struct tensor *x, const struct tensor *w, const struct tensor *b)
+{
+	int64_t n = tensor_rows(w);
+
+	return y->dt == DT_F32 && tensor_cols(w) == tensor_cols(x) && tensor_count(y) == tensor_rows(x) * n &&
+	       (!b || (b->dt == DT_F32 && tensor_count(b) == n)) &&
+	       (x->dt == DT_F32 ? w->dt == DT_F32 || w->dt == DT_BF16 : x->dt == DT_BF16 && w->dt == DT_BF16);
+}
+
+bool gram_fits(const struct tensor *h, const struct tensor *x)
+{
+	int64_t k = tensor_cols(x);
+
+	return h->dt == DT_F32 && (x->dt == DT_F32 || x->dt == DT_BF16) && tensor_count(h) == k * k;
+}
+
+bool attn_fits(const struct tensor *o, const struct attn_args *a)
+{
+	return a->K > 0 && a->H % a->K == 0 && (o->dt == DT_F32 || o->dt == DT_BF16) &&
+	       tensor_count(o) == (int64_t)a->n * a->T * a->H * a->Dv;
+}
+
+bool factor_fits(const struct tensor *u, const struct tensor *h)
+{
+	int64_t n = tensor_cols(h);
+
+	return h->dt == DT_F32 && u->dt == DT_F32 && n <= INT32_MAX / 4 && tensor_count(h) == n * n &&
+	       tensor_count(u) == n * n;
+}
+
 void *host_scratch(struct host *h, int64_t n, size_t size)
 {
 	uint64_t bytes;

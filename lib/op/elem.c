@@ -16,6 +16,12 @@ static bool is_f32(const struct tensor *t)
 	return t->dt == DT_F32;
 }
 
+/* What an operator that computes in f32 may write. */
+static bool is_out(const struct tensor *t)
+{
+	return t->dt == DT_F32 || t->dt == DT_BF16;
+}
+
 static int shape_error(const char *op)
 {
 	return err_set(ST_FAIL, "%s: shapes or types do not fit", op);
@@ -55,6 +61,7 @@ static void copy_run(struct copy *c, char *d, const char *s, int64_t n)
 		atomic_store(&c->bad, 1);
 }
 
+/* Elements that pass through a buffer on the stack at a time. */
 enum { VIA = 1024 };
 
 static void copy_item(void *arg, int64_t i, int worker)
@@ -99,7 +106,7 @@ struct rows {
 	enum norm kind;
 	enum act act;
 	const float *w, *b;
-	float eps;
+	float eps, *tmp;                /* tmp: a row per worker, for y in BF16 */
 	/* rope */
 	float *p;
 	int64_t ld;
@@ -139,11 +146,16 @@ int op_embed(struct dev *d, struct tensor *y, const struct tensor *table, const 
 static void norm_item(void *arg, int64_t item, int worker)
 {
 	const struct rows *r = arg;
+	float *tmp = r->tmp + worker * r->C;
 
-	(void)worker;
-	for (int64_t i = item * r->per; i < least((item + 1) * r->per, r->m); i++)
-		r->h->k.norm((float *)r->y->data + i * r->C, (const float *)r->x->data + i * r->C, r->C, r->w, r->b,
-		             r->eps, r->kind == NORM_LAYER, r->kind == NORM_RMS1);
+	for (int64_t i = item * r->per; i < least((item + 1) * r->per, r->m); i++) {
+		float *y = is_f32(r->y) ? (float *)r->y->data + i * r->C : tmp;
+
+		r->h->k.norm(y, (const float *)r->x->data + i * r->C, r->C, r->w, r->b, r->eps, r->kind == NORM_LAYER,
+		             r->kind == NORM_RMS1);
+		if (y == tmp)
+			r->h->k.f32_bf16((uint16_t *)r->y->data + i * r->C, tmp, r->C);
+	}
 }
 
 int op_norm(struct dev *d, struct tensor *y, const struct tensor *x, enum norm kind, const float *w, const float *b,
@@ -152,8 +164,9 @@ int op_norm(struct dev *d, struct tensor *y, const struct tensor *x, enum norm k
 	struct rows r = { .h = host(d), .y = y, .x = x, .m = tensor_rows(x), .C = tensor_cols(x), .kind = kind, .w = w,
 	                  .b = b, .eps = eps };
 
-	if (!is_f32(y) || !is_f32(x) || tensor_count(y) != r.m * r.C)
+	if (!is_out(y) || !is_f32(x) || tensor_count(y) != r.m * r.C)
 		return shape_error("norm");
+	r.tmp = host_scratch(r.h, pool_threads() * r.C, sizeof(*r.tmp));
 	for_rows(&r, norm_item);
 	return 0;
 }
@@ -185,18 +198,27 @@ int op_rope(struct dev *d, float *x, int64_t rows, int64_t ld, int nh, int D, in
 static void glu_item(void *arg, int64_t item, int worker)
 {
 	const struct rows *r = arg;
-	int64_t a = item * GRAIN, n = least(GRAIN, r->m - a);
+	const float *g = r->x->data, *u = r->u ? r->u->data : NULL;
+	int64_t a = item * GRAIN, end = least(a + GRAIN, r->m), n;
+	float tmp[VIA];
 
 	(void)worker;
-	r->h->k.glu[r->act]((float *)r->y->data + a, (const float *)r->x->data + a,
-	                    r->u ? (const float *)r->u->data + a : NULL, n);
+	if (is_f32(r->y)) {
+		r->h->k.glu[r->act]((float *)r->y->data + a, g + a, u ? u + a : NULL, end - a);
+		return;
+	}
+	for (; a < end; a += n) {
+		n = least(VIA, end - a);
+		r->h->k.glu[r->act](tmp, g + a, u ? u + a : NULL, n);
+		r->h->k.f32_bf16((uint16_t *)r->y->data + a, tmp, n);
+	}
 }
 
 int op_glu(struct dev *d, struct tensor *y, const struct tensor *g, const struct tensor *u, enum act act)
 {
 	struct rows r = { .h = host(d), .y = y, .x = g, .u = u, .m = tensor_count(g), .act = act };
 
-	if (!is_f32(y) || !is_f32(g) || tensor_count(y) != r.m || (u && (!is_f32(u) || tensor_count(u) != r.m)) ||
+	if (!is_out(y) || !is_f32(g) || tensor_count(y) != r.m || (u && (!is_f32(u) || tensor_count(u) != r.m)) ||
 	    (int)act < 0 || (int)act >= K_ACTS)
 		return shape_error("glu");
 	pool_for(div_up(r.m, GRAIN), glu_item, &r);

@@ -81,26 +81,21 @@ int cpu_gram(struct dev *d, struct tensor *h, const struct tensor *x)
 	struct gram g = { .dnnl = dev->f32_by_dnnl, .k = tensor_cols(x), .out = h->data };
 	int64_t rows = tensor_rows(x);
 
-	if (x->dt != DT_F32 || h->dt != DT_F32 || tensor_count(h) != g.k * g.k)
+	if (!gram_fits(h, x))
 		return err_set(ST_FAIL, "gram: shapes or types do not fit");
 	g.tile = even_tile(g.k, TILE);
 	g.across = g.k ? div_up(g.k, g.tile) : 0;
 	for (int64_t r = 0; r < rows; r += CHUNK) {
-		const float *from = (const float *)x->data + r * g.k;
+		struct tensor part = tensor_view((char *)x->data + (size_t)(r * g.k) * dtype_size(x->dt), x->dt,
+		                                 least(CHUNK, rows - r), g.k);
 
-		g.m = least(CHUNK, rows - r);
-		g.x = from;
-		if (d->mm == DT_BF16 && dev->fast_bf16) {
-			uint16_t *s = host_scratch(dev, g.m * g.k, sizeof(*s));
-
-			host_narrow(dev, s, NULL, from, g.m * g.k);
-			g.x16 = s;
-		} else if (d->mm == DT_BF16) {
-			float *s = host_scratch(dev, g.m * g.k, sizeof(*s));
-
-			host_narrow(dev, NULL, s, from, g.m * g.k);
-			g.x = s;
-		}
+		g.m = tensor_rows(&part);
+		if ((d->mm == DT_BF16 || x->dt == DT_BF16) && dev->fast_bf16)
+			g.x16 = host_bf16(dev, &part, host_scratch(dev, x->dt == DT_BF16 ? 0 : g.m * g.k, 2));
+		else if (d->mm == DT_BF16 || x->dt == DT_BF16)
+			g.x = host_as_bf16(dev, &part, host_scratch(dev, g.m * g.k, sizeof(float)));
+		else
+			g.x = part.data;
 		pool_for(g.across * (g.across + 1) / 2, gram_item, &g);
 	}
 	pool_for(div_up(g.k, 64), mirror_item, &g);

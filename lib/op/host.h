@@ -37,6 +37,12 @@ enum { GRAIN = 1 << 15 };
 int64_t div_up(int64_t a, int64_t b);
 int64_t least(int64_t a, int64_t b);
 
+/* Do shapes and types fit together? */
+bool linear_fits(const struct tensor *y, const struct tensor *x, const struct tensor *w, const struct tensor *b);
+bool gram_fits(const struct tensor *h, const struct tensor *x);
+bool attn_fits(const struct tensor *o, const struct attn_args *);
+bool factor_fits(const struct tensor *u, const struct tensor *h);
+
 /* elem.c, loss.c, panel.c: shared by ref and cpu; the kernels differ */
 int op_copy(struct dev *, struct tensor *, const struct tensor *);
 int op_embed(struct dev *, struct tensor *, const struct tensor *, const int32_t *);
@@ -54,15 +60,16 @@ bool cpu_fast_bf16(unsigned feat);
 enum { PAD = 16 };
 int64_t round_up(int64_t a, int64_t b);                 /* to a multiple of b */
 int64_t even_tile(int64_t n, int64_t most);             /* n in as few equal parts as allowed, multiples of PAD */
-/* y16 = x rounded to bf16; y16 NULL: y = that as f32.  In the pool. */
-void host_narrow(struct host *, uint16_t *y16, float *y, const float *x, int64_t n);
+/* x in bf16: itself, or rounded into y; and as f32, in y, which has room for it.  In the pool. */
+const uint16_t *host_bf16(struct host *, const struct tensor *x, uint16_t *y);
+const float *host_as_bf16(struct host *, const struct tensor *x, float *y);
 int cpu_linear(struct dev *, struct tensor *, const struct tensor *, const struct tensor *, const struct tensor *);
 int cpu_gemm(struct dev *, int, int, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t,
              float, float *, int64_t);
 /* gram.c */
 int cpu_gram(struct dev *, struct tensor *, const struct tensor *);
 /* attn.c */
-int cpu_attn(struct dev *, float *, const struct attn_args *);
+int cpu_attn(struct dev *, struct tensor *, const struct attn_args *);
 /* chol.c */
 int cpu_chol_inv(struct dev *, struct tensor *, const struct tensor *);
 

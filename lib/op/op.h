@@ -2,7 +2,8 @@
  * truth), "cpu" (a copy of ref with overrides), later "cuda".
  *
  * Shapes: m = rows (tokens), C = width, H heads, K kv heads, D head width, V vocabulary.  Activations are
- * F32, row-major.  Products accumulate in f32.  All operations return 0, or -1 with the error state set. */
+ * row-major, F32; or BF16, where said, which is to the bit the F32 result rounded to nearest even, and as an input the
+ * F32 numbers it stands for.  Products accumulate in f32.  All operations return 0, or -1 with the error state set. */
 #ifndef OP_H
 #define OP_H
 
@@ -13,7 +14,7 @@ enum norm { NORM_RMS, NORM_RMS1 /* multiplies by 1 + w */, NORM_LAYER };
 
 struct attn_args {
 	const float *q, *k, *v;         /* rows of n sequences of T tokens: [n*T, H*D], [n*T, K*D], [n*T, K*Dv] */
-	int64_t ldq, ldk, ldv, ldo;     /* elements from one row to the next */
+	int64_t ldq, ldk, ldv;          /* elements from one row to the next */
 	int n, T, H, K, D, Dv;
 	float scale;                    /* multiplies q.k */
 	float cap;                      /* > 0: s = cap * tanh(s / cap), before the mask */
@@ -27,29 +28,30 @@ struct ops {
 	int (*copy)(struct dev *, struct tensor *dst, const struct tensor *src);
 	/* y[m,C] = table[ids[i],:], table of any float type; ids are checked by the caller. */
 	int (*embed)(struct dev *, struct tensor *y, const struct tensor *table, const int32_t *ids);
-	/* y[m,n] = x[m,k] w[n,k]^T (+ b[n]).  w F32: an f32 product; w BF16: x is rounded to bf16, products
-	 * accumulate in f32.  b is F32 or NULL. */
+	/* y[m,n] = x[m,k] w[n,k]^T (+ b[n]).  w F32: x F32, an f32 product; w BF16: x BF16, or F32 and rounded to
+	 * it, products accumulate in f32.  y F32; b F32 or NULL. */
 	int (*linear)(struct dev *, struct tensor *y, const struct tensor *x, const struct tensor *w,
 	              const struct tensor *b);
 	/* c[m,n] = alpha * op(a) op(b) + beta * c, all F32; ta, tb transpose.  lda, ldb, ldc in elements. */
 	int (*gemm)(struct dev *, int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
 	            int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
-	/* y = norm(x) * w (+ b); statistics in f32.  y may be x. */
+	/* y = norm(x) * w (+ b); statistics in f32.  x F32, y F32 (may be x) or BF16. */
 	int (*norm)(struct dev *, struct tensor *y, const struct tensor *x, enum norm, const float *w,
 	            const float *b, float eps);
 	/* In place on nh heads of width D in each row (ld elements apart); row r is at position r % T.
 	 * cos, sin: [T, rot/2].  interleaved pairs (2i, 2i+1), else (i, i + rot/2). */
 	int (*rope)(struct dev *, float *x, int64_t rows, int64_t ld, int nh, int D, int rot, int T,
 	            const float *cos, const float *sin, int interleaved);
-	/* Causal; o [n*T, H*Dv].  dev->mm BF16: q, k, v and probabilities may be rounded to bf16. */
-	int (*attn)(struct dev *, float *o, const struct attn_args *);
-	/* y = act(g) * u; u NULL: y = act(g).  y may be g. */
+	/* Causal; o [n*T, H*Dv], F32 or BF16.  dev->mm BF16: q, k, v and probabilities may be rounded to bf16. */
+	int (*attn)(struct dev *, struct tensor *o, const struct attn_args *);
+	/* y = act(g) * u; u NULL: y = act(g).  g, u F32, y F32 (may be g) or BF16. */
 	int (*glu)(struct dev *, struct tensor *y, const struct tensor *g, const struct tensor *u, enum act);
 	int (*axpy)(struct dev *, struct tensor *y, const struct tensor *x, float alpha);  /* y += alpha x */
-	/* h[k,k] += x^T x, the full symmetric matrix kept; x F32 [m,k]; dev->mm BF16: x rounded to bf16. */
+	/* h[k,k] += x^T x, the full symmetric matrix kept, F32; x [m,k] BF16, or F32 and, when dev->mm is BF16, rounded
+	 * to it. */
 	int (*gram)(struct dev *, struct tensor *h, const struct tensor *x);
 	/* h[n,n] F32 symmetric positive definite -> u upper triangular with u^T u = h^-1 (zeros below).  f32
-	 * with an f64 retry.  Returns 1, and u is void, when h is not positive definite. */
+	 * with an f64 retry.  u may be h.  Returns 1, and u is void, when h is not positive definite. */
 	int (*chol_inv)(struct dev *, struct tensor *u, const struct tensor *h);
 	/* One panel of GPTQ: columns [0, nb) of w [rows, >= nb], row stride ldw.  In order j = 0..nb-1:
 	 *   code = clamp(rne(w/scale) + zero), err = (w - deq) / u[j][j], w[j+1..] -= err * u[j][j+1..nb)

@@ -30,7 +30,7 @@ struct product {
 	float alpha, beta;
 	const float *a, *b, *bias;
 	float *c;
-	const uint16_t *a16, *b16;
+	const uint16_t *a16, *b16, *last;       /* last: the last row of tiles of a16, padded */
 	float *tmp;                     /* per worker, tmp_size elements */
 	int64_t tmp_size;
 	atomic_int bad;
@@ -92,16 +92,17 @@ static void widen_item(void *arg, int64_t item, int worker)
 	add_bias(p, i, j, m, n);
 }
 
-/* Rows of a16 are padded with zeros to a multiple of PAD, and so is the last tile, lest every length of a text
- * compile kernels of its own. */
+/* The last tile, where its height is no multiple of PAD, is a copy padded to one, lest every length of a text compile
+ * kernels of its own. */
 static void bf16_item(void *arg, int64_t item, int worker)
 {
 	struct product *p = arg;
 	int64_t i = item / p->across * p->tm, j = item % p->across * p->tn;
 	int64_t m = least(p->tm, p->m - i), n = least(p->tn, p->n - j), mp = round_up(m, PAD);
 	float *c = p->c + i * p->ldc + j, *to = m == mp ? c : p->tmp + worker * p->tmp_size;
+	const uint16_t *a = m == mp ? p->a16 + i * p->lda : p->last;
 
-	if (mm_bf16(0, 1, mp, n, p->k, p->a16 + i * p->lda, p->lda, p->b16 + j * p->ldb, p->ldb, false, to,
+	if (mm_bf16(0, 1, mp, n, p->k, a, p->lda, p->b16 + j * p->ldb, p->ldb, false, to,
 	            m == mp ? p->ldc : n) < 0)
 		atomic_store(&p->bad, 1);
 	for (int64_t r = 0; m != mp && r < m; r++)
@@ -109,38 +110,53 @@ static void bf16_item(void *arg, int64_t item, int worker)
 	add_bias(p, i, j, m, n);
 }
 
-/* Elements of x to bf16, or to bf16 and back: y = x as bf16 holds it */
 struct narrow {
 	const struct kern *k;
-	uint16_t *y16;
+	const struct tensor *x;
+	uint16_t *y16;                  /* or NULL, and y */
 	float *y;
-	const float *x;
 	int64_t n;
 };
 
 static void narrow_item(void *arg, int64_t item, int worker)
 {
 	const struct narrow *w = arg;
+	const float *x = w->x->data;
 	int64_t a = item * GRAIN, b = least(a + GRAIN, w->n), n;
 	uint16_t tmp[1024];
 
 	(void)worker;
 	if (w->y16) {
-		w->k->f32_bf16(w->y16 + a, w->x + a, b - a);
+		w->k->f32_bf16(w->y16 + a, x + a, b - a);
+		return;
+	}
+	if (w->x->dt == DT_BF16) {
+		w->k->bf16_f32(w->y + a, (const uint16_t *)w->x->data + a, b - a);
 		return;
 	}
 	for (; a < b; a += n) {
 		n = least(1024, b - a);
-		w->k->f32_bf16(tmp, w->x + a, n);
+		w->k->f32_bf16(tmp, x + a, n);
 		w->k->bf16_f32(w->y + a, tmp, n);
 	}
 }
 
-void host_narrow(struct host *h, uint16_t *y16, float *y, const float *x, int64_t n)
+const uint16_t *host_bf16(struct host *h, const struct tensor *x, uint16_t *y)
 {
-	struct narrow w = { &h->k, y16, y, x, n };
+	struct narrow w = { &h->k, x, y, NULL, tensor_count(x) };
 
-	pool_for(div_up(n, GRAIN), narrow_item, &w);
+	if (x->dt == DT_BF16)
+		return x->data;
+	pool_for(div_up(w.n, GRAIN), narrow_item, &w);
+	return y;
+}
+
+const float *host_as_bf16(struct host *h, const struct tensor *x, float *y)
+{
+	struct narrow w = { &h->k, x, NULL, y, tensor_count(x) };
+
+	pool_for(div_up(w.n, GRAIN), narrow_item, &w);
+	return y;
 }
 
 int cpu_linear(struct dev *d, struct tensor *y, const struct tensor *x, const struct tensor *w, const struct tensor *b)
@@ -150,28 +166,28 @@ int cpu_linear(struct dev *d, struct tensor *y, const struct tensor *x, const st
 	struct product p = { .h = h, .tb = 1, .m = m, .n = n, .k = k, .lda = k, .ldb = k, .ldc = n, .alpha = 1,
 	                     .a = x->data, .b = w->data, .b16 = w->data, .bias = b ? b->data : NULL, .c = y->data };
 
-	if (x->dt != DT_F32 || y->dt != DT_F32 || (b && (b->dt != DT_F32 || tensor_count(b) != n)) ||
-	    tensor_cols(w) != k || tensor_count(y) != m * n || (w->dt != DT_F32 && w->dt != DT_BF16))
+	if (!linear_fits(y, x, w, b))
 		return err_set(ST_FAIL, "linear: shapes or types do not fit");
 	cut(&p);
 	if (w->dt == DT_F32 || !m || !n || !k)
 		return run(&p, f32_item);
 	if (h->fast_bf16) {
-		int64_t mp = round_up(m, PAD), x_size = round_up(mp * k, 32);   /* 32 of 16 bits: 64 bytes */
-		uint16_t *x16;
+		int64_t last = m % PAD ? m - (m - 1) / p.tm * p.tm : 0, high = round_up(last, PAD);
+		int64_t xs = x->dt == DT_BF16 ? 0 : round_up(m * k, 32);        /* 32 of 16 bits: 64 bytes */
+		uint16_t *s;
 
-		p.tmp_size = (p.tm + PAD) * p.tn;
-		x16 = host_scratch(h, x_size * 2 + T * p.tmp_size * (int64_t)sizeof(float), 1);
-		host_narrow(h, x16, NULL, x->data, m * k);
-		memset(x16 + m * k, 0, (size_t)((mp - m) * k) * sizeof(*x16));
-		p.a16 = x16;
-		p.tmp = (float *)(void *)(x16 + x_size);
+		p.tmp_size = last ? high * p.tn : 0;
+		s = host_scratch(h, (xs + round_up(high * k, 32)) * 2 + T * p.tmp_size * (int64_t)sizeof(float), 1);
+		p.a16 = host_bf16(h, x, s);
+		p.last = s + xs;
+		memcpy(s + xs, p.a16 + (m - last) * k, (size_t)(last * k) * sizeof(*s));
+		memset(s + xs + last * k, 0, (size_t)((high - last) * k) * sizeof(*s));
+		p.tmp = (float *)(void *)(s + xs + round_up(high * k, 32));
 		return run(&p, bf16_item);
 	}
 	p.tmp_size = p.tn * k;
 	p.tmp = host_scratch(h, T * p.tmp_size + m * k, sizeof(float));
-	p.a = p.tmp + T * p.tmp_size;
-	host_narrow(h, NULL, p.tmp + T * p.tmp_size, x->data, m * k);
+	p.a = host_as_bf16(h, x, p.tmp + T * p.tmp_size);
 	return run(&p, widen_item);
 }
 

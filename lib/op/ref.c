@@ -40,11 +40,17 @@ static int ref_gemm(struct dev *d, int ta, int tb, int64_t m, int64_t n, int64_t
 	return 0;
 }
 
-/* y = x as bf16 would hold it */
-static void through_bf16(const struct kern *k, float *y, const float *x, int64_t n)
+/* y = x as bf16 holds it */
+static void as_bf16(const struct kern *k, float *y, const struct tensor *t)
 {
+	const float *x = t->data;
+	int64_t n = tensor_count(t);
 	uint16_t tmp[256];
 
+	if (t->dt == DT_BF16) {
+		k->bf16_f32(y, t->data, n);
+		return;
+	}
 	for (int64_t i = 0; i < n; i += 256) {
 		k->f32_bf16(tmp, x + i, least(256, n - i));
 		k->bf16_f32(y + i, tmp, least(256, n - i));
@@ -59,13 +65,12 @@ static int ref_linear(struct dev *d, struct tensor *y, const struct tensor *x, c
 	struct product p = { .h = h, .tb = 1, .m = m, .n = n, .k = k, .lda = k, .ldb = k, .ldc = n, .alpha = 1,
 	                     .a = x->data, .b = w->data, .bias = b ? b->data : NULL, .c = y->data };
 
-	if (x->dt != DT_F32 || y->dt != DT_F32 || (b && (b->dt != DT_F32 || tensor_count(b) != n)) ||
-	    tensor_cols(w) != k || tensor_count(y) != m * n || (w->dt != DT_F32 && w->dt != DT_BF16))
+	if (!linear_fits(y, x, w, b))
 		return err_set(ST_FAIL, "linear: shapes or types do not fit");
 	if (w->dt == DT_BF16) {
 		float *s = host_scratch(h, m * k + n * k, sizeof(*s));
 
-		through_bf16(&h->k, s, x->data, m * k);
+		as_bf16(&h->k, s, x);
 		h->k.bf16_f32(s + m * k, w->data, n * k);
 		p.a = s;
 		p.b = s + m * k;
@@ -80,11 +85,11 @@ static int ref_gram(struct dev *d, struct tensor *h, const struct tensor *x)
 	const float *a = x->data;
 	float *s;
 
-	if (x->dt != DT_F32 || h->dt != DT_F32 || tensor_count(h) != k * k)
+	if (!gram_fits(h, x))
 		return err_set(ST_FAIL, "gram: shapes or types do not fit");
-	if (d->mm == DT_BF16) {
+	if (d->mm == DT_BF16 || x->dt == DT_BF16) {
 		a = s = host_scratch(host(d), m * k, sizeof(*s));
-		through_bf16(&host(d)->k, s, x->data, m * k);
+		as_bf16(&host(d)->k, s, x);
 	}
 	return ref_gemm(d, 1, 0, k, k, m, 1, a, k, a, k, 1, h->data, k);
 }
@@ -92,8 +97,9 @@ static int ref_gram(struct dev *d, struct tensor *h, const struct tensor *x)
 struct attn {
 	struct host *h;
 	const struct attn_args *a;
-	float *o;
-	double *s;
+	struct tensor *o;
+	double *s;                      /* per worker, [T] */
+	float *row;                     /* per worker, [Dv]: for o in BF16 */
 };
 
 static void attn_item(void *arg, int64_t i, int worker)
@@ -102,20 +108,27 @@ static void attn_item(void *arg, int64_t i, int worker)
 	const struct attn_args *a = t->a;
 	int64_t row = i / a->H, head = i % a->H, kv = head / (a->H / a->K), pos = row % a->T, first = row - pos;
 	int64_t lo = a->window > 0 && pos >= a->window ? pos - a->window + 1 : 0;
+	int64_t to = (row * a->H + head) * a->Dv;
+	float *o = t->o->dt == DT_F32 ? (float *)t->o->data + to : t->row + (int64_t)worker * a->Dv;
+
 	/* A slope times the first visible key is the same for all keys, and the softmax does not see it. */
-	t->h->k.attn(t->o + row * a->ldo + head * a->Dv, a->q + row * a->ldq + head * a->D,
+	t->h->k.attn(o, a->q + row * a->ldq + head * a->D,
 	             a->k + (first + lo) * a->ldk + kv * a->D, a->ldk, a->v + (first + lo) * a->ldv + kv * a->Dv,
 	             a->ldv, pos - lo + 1, a->D, a->Dv, a->scale, a->cap, a->slope ? a->slope[head] : 0,
 	             t->s + (int64_t)worker * a->T);
+	if (t->o->dt != DT_F32)
+		t->h->k.f32_bf16((uint16_t *)t->o->data + to, o, a->Dv);
 }
 
-static int ref_attn(struct dev *d, float *o, const struct attn_args *a)
+static int ref_attn(struct dev *d, struct tensor *o, const struct attn_args *a)
 {
 	struct attn t = { .h = host(d), .a = a, .o = o };
+	int64_t n = pool_threads();
 
-	if (a->K < 1 || a->H % a->K)
-		return err_set(ST_FAIL, "attn: %d heads over %d", a->H, a->K);
-	t.s = host_scratch(t.h, (int64_t)pool_threads() * a->T, sizeof(double));
+	if (!attn_fits(o, a))
+		return err_set(ST_FAIL, "attn: shapes or types do not fit");
+	t.s = host_scratch(t.h, n * (a->T + a->Dv), sizeof(double));
+	t.row = (float *)(void *)(t.s + n * a->T);
 	pool_for((int64_t)a->n * a->T * a->H, attn_item, &t);
 	return 0;
 }
@@ -155,7 +168,7 @@ static int ref_chol_inv(struct dev *d, struct tensor *u, const struct tensor *h)
 	float *to = u->data;
 	double *a;
 
-	if (h->dt != DT_F32 || u->dt != DT_F32 || tensor_count(h) != n * n || tensor_count(u) != n * n)
+	if (!factor_fits(u, h))
 		return err_set(ST_FAIL, "chol_inv: shapes or types do not fit");
 	a = host_scratch(host(d), n * n, sizeof(*a));
 	for (int64_t i = 0; i < n * n; i++)

@@ -28,7 +28,7 @@ static struct {
 	const float *scale, *zero;
 	const int32_t *grp;
 	uint8_t *code;
-	float *e, *o, *cs, *sn;
+	float *e, *cs, *sn;
 	int panel;
 	int32_t *top;
 	double *loss;
@@ -38,7 +38,7 @@ static struct {
 static int run_linear(void) { return b.d->ops->linear(b.d, &b.y, &b.x, &b.w, NULL); }
 static int run_linear16(void) { return b.d->ops->linear(b.d, &b.y, &b.x, &b.w16, NULL); }
 static int run_gram(void) { return b.d->ops->gram(b.d, &b.h, &b.x); }
-static int run_attn(void) { return b.d->ops->attn(b.d, b.o, b.a); }
+static int run_attn(void) { return b.d->ops->attn(b.d, &b.y, b.a); }
 static int run_factor(void) { return b.d->ops->chol_inv(b.d, &b.u, &b.h); }
 static int run_norm(void) { return b.d->ops->norm(b.d, &b.y, &b.x, NORM_RMS, b.w.data, NULL, 1e-5f); }
 static int run_silu(void) { return b.d->ops->glu(b.d, &b.y, &b.x, &b.x, ACT_SILU); }
@@ -168,11 +168,11 @@ static void attention(double r32, double r16)
 		int64_t rows = (int64_t)s[i].n * s[i].T, wq = s[i].H * s[i].D, wk = s[i].K * s[i].D;
 		struct tensor q = matrix(DT_F32, rows, wq), k = matrix(DT_F32, rows, wk), v = matrix(DT_F32, rows, wk);
 		struct tensor o = matrix(DT_F32, rows, wq);
-		struct attn_args a = { q.data, k.data, v.data, wq, wk, wk, wq, s[i].n, s[i].T, s[i].H, s[i].K, s[i].D,
+		struct attn_args a = { q.data, k.data, v.data, wq, wk, wk, s[i].n, s[i].T, s[i].H, s[i].K, s[i].D,
 		                       s[i].D, 1 / sqrtf((float)s[i].D), 0, 0, NULL };
 		char name[64];
 
-		b.o = o.data;
+		b.y = o;
 		b.a = &a;
 		for (int half = 0; half < 2; half++) {
 			snprintf(name, sizeof(name), "attn %s n%d T%d H%d/%d D%d", half ? "bf16" : "f32", s[i].n,

@@ -214,6 +214,16 @@ void expect(bool good, const char *what)
 		bad("not so: %s", what);
 }
 
+void rounded(const uint16_t *y16, const float *y, int64_t n)
+{
+	bool good = true;
+
+	for (int64_t i = 0; i < n; i++)
+		good = good && y16[i] == f32_bf16(y[i]);
+	expect(good, "in BF16 the F32 result rounded");
+	clean(y16, "y in BF16");
+}
+
 void clean(const void *p, const char *what)
 {
 	if (!guards_ok(p))

@@ -52,6 +52,8 @@ void *guarded(int64_t n, size_t size, int off);
 bool guards_ok(const void *);
 void release(void *);
 static inline float *floats(int64_t n, int off) { return guarded(n, sizeof(float), off); }
+/* Is y16[n], the result that op writes in BF16, y rounded? */
+void rounded(const uint16_t *y16, const float *y, int64_t n);
 void sentinel(float *, int64_t n);              /* the same NaN, for gaps between rows */
 bool is_sentinel(const float *, int64_t n);
 

@@ -53,6 +53,19 @@ static void linear_case(const struct level *l, int s, enum fill f, bool half)
 	}
 	clean(y, "y");
 	same(y, (int64_t)m * n * (int64_t)sizeof(*y));
+	if (half) {
+		uint16_t *x16 = guarded((int64_t)m * k, 2, s % 3);
+		float *z = floats((int64_t)m * n, 1);
+		struct tensor X16 = tensor_view(x16, DT_BF16, m, k), Z = tensor_view(z, DT_F32, m, n);
+
+		for (int64_t i = 0; i < (int64_t)m * k; i++)
+			x16[i] = f32_bf16(x[i]);
+		expect(l->dev->ops->linear(l->dev, &Z, &X16, &W, bias ? &B : NULL) == 0, "linear of BF16 returns 0");
+		expect(!memcmp(y, z, (size_t)m * (size_t)n * sizeof(*y)), "x rounded beforehand gives the same bits");
+		clean(z, "y of BF16");
+		release(x16);
+		release(z);
+	}
 	release(x);
 	release(w);
 	release(w16);
@@ -130,24 +143,27 @@ struct attn_case { int n, T, H, K, D, Dv, window; float cap, slope; };
 static void attn_case(const struct level *l, const struct attn_case *c, bool half)
 {
 	int64_t rows = (int64_t)c->n * c->T;
-	int ldq = c->H * c->D + 3, ldk = c->K * c->D + 1, ldv = c->K * c->Dv + 2, ldo = c->H * c->Dv + 5;
+	int ldq = c->H * c->D + 3, ldk = c->K * c->D + 1, ldv = c->K * c->Dv + 2, ldo = c->H * c->Dv;
 	float *q = floats(rows * ldq, 1), *k = floats(rows * ldk, 2), *v = floats(rows * ldv, 3);
-	float *o = floats(rows * ldo, 1), *slope = floats(c->H, 0), scale = 1 / sqrtf((float)c->D);
+	float *o = floats(rows * ldo, 1);
+	uint16_t *o16 = guarded(rows * ldo, 2, 1);
+	struct tensor O = tensor_view(o, DT_F32, rows, ldo), O16 = tensor_view(o16, DT_BF16, rows, ldo);
+	float *slope = floats(c->H, 0), scale = 1 / sqrtf((float)c->D);
 	double *p = malloc((size_t)c->T * sizeof(*p));
-	struct attn_args a = { q, k, v, ldq, ldk, ldv, ldo, c->n, c->T, c->H, c->K, c->D, c->Dv, scale, c->cap,
+	struct attn_args a = { q, k, v, ldq, ldk, ldv, c->n, c->T, c->H, c->K, c->D, c->Dv, scale, c->cap,
 	                       c->window, c->slope > 0 ? slope : NULL };
 
 	seed((uint64_t)(c->T * 100 + c->H));
 	fill(q, rows * ldq, FILL_NORMAL);
 	fill(k, rows * ldk, FILL_NORMAL);
 	fill(v, rows * ldv, FILL_NORMAL);
-	sentinel(o, rows * ldo);
 	for (int h = 0; h < c->H; h++)
 		slope[h] = c->slope * (float)pow(2, -8.0 * (h + 1) / c->H);
 	where("n %d, T %d, H %d/%d, D %d/%d, window %d, cap %g, slope %g", c->n, c->T, c->H, c->K, c->D, c->Dv,
 	      c->window, (double)c->cap, (double)c->slope);
 	l->dev->mm = half ? DT_BF16 : DT_F32;
-	expect(l->dev->ops->attn(l->dev, o, &a) == 0, "attn returns 0");
+	expect(l->dev->ops->attn(l->dev, &O, &a) == 0, "attn returns 0");
+	expect(l->dev->ops->attn(l->dev, &O16, &a) == 0, "attn to BF16 returns 0");
 	l->dev->mm = DT_F32;
 	for (int64_t r = 0; first && r < rows; r++) {
 		int64_t i = r % c->T, base = r - i, lo = c->window && i >= c->window ? i - c->window + 1 : 0;
@@ -180,15 +196,16 @@ static void attn_case(const struct level *l, const struct attn_case *c, bool hal
 				near(o[r * ldo + h * c->Dv + d], t, size, half ? TOL_BF16 : TOL_F32_SUM);
 			}
 		}
-		expect(is_sentinel(o + r * ldo + c->H * c->Dv, ldo - c->H * c->Dv), "gaps between rows are left alone");
 	}
 	clean(o, "o");
+	rounded(o16, o, rows * ldo);
 	same(o, rows * ldo * (int64_t)sizeof(*o));
 	free(p);
 	release(q);
 	release(k);
 	release(v);
 	release(o);
+	release(o16);
 	release(slope);
 }
 
@@ -287,7 +304,8 @@ static void check_rows(const struct level *l)
 	float *x = floats(n, 0), *u = floats(n, 1), *y = floats(n, 2), *want = floats(n, 0);
 	float *w = floats(C, 0), *b = floats(C, 1), *cs = floats(T * half, 0), *sn = floats(T * half, 1);
 	struct tensor X = tensor_view(x, DT_F32, m, C), U = tensor_view(u, DT_F32, m, C);
-	struct tensor Y = tensor_view(y, DT_F32, m, C);
+	uint16_t *y16 = guarded(n, 2, 1);
+	struct tensor Y = tensor_view(y, DT_F32, m, C), Y16 = tensor_view(y16, DT_BF16, m, C);
 	const struct kern *k = &l->k;
 
 	seed(5);
@@ -307,6 +325,9 @@ static void check_rows(const struct level *l)
 			        kind == NORM_RMS1);
 		expect(!memcmp(y, want, (size_t)n * sizeof(*y)), "rows as the kernel makes them");
 		clean(y, "y");
+		expect(l->dev->ops->norm(l->dev, &Y16, &X, (enum norm)kind, w, kind == NORM_LAYER ? b : NULL,
+		                         1e-5f) == 0, "norm to BF16 returns 0");
+		rounded(y16, y, n);
 	}
 	for (int inter = 0; inter < 2; inter++) {
 		where("rope %d", inter);
@@ -324,6 +345,8 @@ static void check_rows(const struct level *l)
 		k->glu[a](want, x, a % 2 ? u : NULL, n);
 		expect(!memcmp(y, want, (size_t)n * sizeof(*y)), "as the kernel makes it");
 		clean(y, "y");
+		expect(l->dev->ops->glu(l->dev, &Y16, &X, a % 2 ? &U : NULL, (enum act)a) == 0, "glu to BF16 returns 0");
+		rounded(y16, y, n);
 	}
 	where("axpy");
 	memcpy(y, u, (size_t)n * sizeof(*y));
@@ -340,6 +363,11 @@ static void check_rows(const struct level *l)
 	expect(l->dev->ops->glu(l->dev, &Y, &X, NULL, ACT_SILU) < 0, "glu refuses");
 	expect(l->dev->ops->axpy(l->dev, &Y, &X, 1) < 0, "axpy refuses");
 	expect(l->dev->ops->linear(l->dev, &Y, &X, &U, NULL) < 0, "linear refuses");
+	Y.dim[0]++;
+	X.dim[0] = 1;
+	X.dt = DT_BF16;
+	Y = tensor_view(y, DT_F32, 1, m);
+	expect(l->dev->ops->linear(l->dev, &Y, &X, &U, NULL) < 0, "linear refuses BF16 by F32");
 	test_end();
 	release(x);
 	release(u);

@@ -39,6 +39,17 @@ static void gram_case(const struct level *l, int m, int k, enum fill f, bool hal
 	}
 	clean(h, "h");
 	same(h, (int64_t)k * k * (int64_t)sizeof(*h));
+	if (half) {
+		uint16_t *x16 = guarded((int64_t)m * k, 2, 3);
+		struct tensor X16 = tensor_view(x16, DT_BF16, m, k), G = tensor_view(old, DT_F32, k, k);
+
+		for (int64_t i = 0; i < (int64_t)m * k; i++)
+			x16[i] = f32_bf16(x[i]);
+		expect(l->dev->ops->gram(l->dev, &G, &X16) == 0, "gram of BF16 returns 0");
+		expect(!memcmp(h, old, (size_t)(k * k) * sizeof(*h)), "x rounded beforehand gives the same bits");
+		clean(x16, "x");
+		release(x16);
+	}
 	release(x);
 	release(h);
 	release(old);
@@ -176,8 +187,8 @@ static double residual(const float *u, const float *h, int n)
 
 static void factor_case(const struct level *l, int n)
 {
-	float *h, *u = floats((int64_t)n * n, 3);
-	struct tensor H, U = tensor_view(u, DT_F32, n, n);
+	float *h, *u = floats((int64_t)n * n, 3), *here = floats((int64_t)n * n, 1);
+	struct tensor H, U = tensor_view(u, DT_F32, n, n), P = tensor_view(here, DT_F32, n, n);
 	double *want = malloc(sizeof(double) * (size_t)(n * n)), low = 0;
 
 	seed((uint64_t)n);
@@ -200,8 +211,42 @@ static void factor_case(const struct level *l, int n)
 	}
 	clean(u, "u");
 	same(u, (int64_t)n * n * (int64_t)sizeof(*u));
+	memcpy(here, h, tensor_bytes(&H));
+	expect(l->dev->ops->chol_inv(l->dev, &P, &P) == 0, "chol_inv in place returns 0");
+	expect(!memcmp(here, u, tensor_bytes(&U)), "the same in place");
+	clean(here, "h in place");
 	free(want);
 	release(u);
+	release(here);
+}
+
+/* [LAST, BESIDE; BESIDE, 1] has the pivots 1 and LAST - BESIDE^2, which f32 cannot tell from 0, and f64 can. */
+static const float LAST = 0x3p-149f, BESIDE = 0x1.23d70ap-74f;
+
+/* f32 comes to the last block of several, where it fails: f64 must find h as it was. */
+static void retry_case(const struct level *l)
+{
+	enum { N = 577 };
+	float *h = floats(N * N, 0), *u = floats(N * N, 1);
+	struct tensor H = tensor_view(h, DT_F32, N, N), U = tensor_view(u, DT_F32, N, N);
+
+	test_begin("%s, %d threads: chol_inv, f32 in vain", l->name, pool_threads());
+	where("n %d", N);
+	memcpy(h, problem(N), sizeof(float) * N * N);
+	for (int j = 0; j < N; j++)
+		h[j] = h[j * N] = h[N + j] = h[j * N + 1] = 0;
+	h[0] = LAST;                            /* the last that the factor comes to */
+	h[N + 1] = 1;
+	h[1] = h[N] = BESIDE;
+	host(l->dev)->wide_n = N;
+	expect(l->dev->ops->chol_inv(l->dev, &U, &H) == 0, "f64 returns 0");
+	host(l->dev)->wide_n = 0;
+	expect(l->dev->ops->chol_inv(l->dev, &H, &H) == 0, "f64 after all");
+	expect(!memcmp(h, u, tensor_bytes(&U)), "the same");
+	clean(h, "h");
+	release(h);
+	release(u);
+	test_end();
 }
 
 static void check_factor(const struct level *l)
@@ -229,15 +274,17 @@ static void check_factor(const struct level *l)
 			expect(l->dev->ops->chol_inv(l->dev, &U, &H) == (c == 5 ? 0 : 1),
 			       "1 when it is not positive definite, else 0");
 		}
-		/* 1, 1 + 1e-9 rounds in f32 to a singular matrix in its second pivot; f64 sees 1 - (1 - 2^-24)^2 */
 		where("nearly singular");
 		memset(h, 0, sizeof(h));
-		h[0] = h[4] = h[8] = 1;
-		h[1] = h[3] = 1 - 0x1p-24f;
+		h[0] = LAST;
+		h[4] = h[8] = 1;
+		h[1] = h[3] = BESIDE;
 		expect(l->dev->ops->chol_inv(l->dev, &U, &H) == 0, "f64 after all");
-		near(u[0], 1 / sqrt(1 - pow(1 - 0x1p-24, 2)), 1 / sqrt(0x1p-23), TOL_F32);
+		near(u[0], 1 / sqrt(LAST - pow(BESIDE, 2)), 1 / sqrt(LAST - pow(BESIDE, 2)), TOL_F32);
 		test_end();
 	}
+	if (strcmp(l->name, "ref"))
+		retry_case(l);
 	dev->wide_n = wide;
 }
 
