@@ -13,14 +13,15 @@ DEBS      := gcc make pkg-config libc6-dev libopenblas-pthread-dev libdnnl-dev l
              libpcre2-dev libutf8proc-dev libxxhash-dev jq
 DEBS_TEST := bats mandoc shellcheck cppcheck clang
 DEBS_FUZZ := clang libclang-rt-14-dev
-# The same libraries as pkg-config knows them; oneDNN is unknown to it and there when its header is.
+# The same libraries as pkg-config knows them; oneDNN is unknown to it and there when its header is.  OpenBLAS is loaded
+# when it is needed (lib/op/blas.c), not linked.
 PKGS      := openblas libarchive libcjson libpcre2-8 libutf8proc libxxhash
 DNNL      ?= $(if $(wildcard /usr/include/dnnl.h /usr/local/include/dnnl.h),1)
 
 # Targets that install what is missing, or compile nothing, must do without the libraries.
 ifneq ($(filter-out deps demo check quick lint fuzz clean dist uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_FLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+PKG_LIBS  := $(filter-out -lopenblas,$(shell pkg-config --libs $(PKGS) 2>/dev/null))
 ifeq ($(PKG_LIBS),)
 $(error compiler, pkg-config or libraries are missing: 'make deps' installs them ($(DEBS)))
 endif

@@ -25,6 +25,14 @@ libraries() {
 	[ "$status" -eq 1 ]
 }
 
+@test "no tool links OpenBLAS: those that multiply load it when they do" {
+	mapfile -t all < <(tools)
+	libraries "${all[@]}" >list
+	run grep -iE ' lib(open)?blas| libgfortran' list
+	echo "$output"
+	[ "$status" -eq 1 ]
+}
+
 @test "every tool answers -h, --help and --version, and misuse with status 2 and one line" {
 	for t in llmc $(tools); do
 		try "$t" -h

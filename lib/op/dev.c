@@ -1,4 +1,5 @@
 /* Devices by name. */
+#include "op/blas.h"
 #include "op/host.h"
 #include "op/mm.h"
 
@@ -97,8 +98,8 @@ struct dev *dev_open(const char *device, int dtype, int threads)
 		err_set(ST_UNSUP, "no type of products number %d", dtype);
 		return NULL;
 	}
+	blas_init();
 	pool_start(threads);
-	openblas_set_num_threads(1);            /* the pool has the threads */
 	h = xcalloc(1, sizeof(*h));
 	h->dev.ops = ops;
 	h->dtype = dtype;
@@ -112,7 +113,6 @@ struct dev *dev_open(const char *device, int dtype, int threads)
 	} else {
 		kern_ref(&h->k);
 	}
-	describe(h);
 	return &h->dev;
 }
 
@@ -122,12 +122,12 @@ void dev_auto(struct dev *d, enum dtype checkpoint)
 
 	if (h->dtype == 0)
 		d->mm = (checkpoint == DT_BF16 || checkpoint == DT_F16) && h->fast_bf16 ? DT_BF16 : DT_F32;
-	describe(h);
 }
 
-const char *dev_describe(const struct dev *d)
+const char *dev_describe(struct dev *d)
 {
-	return ((const struct host *)d)->text;
+	describe(host(d));
+	return host(d)->text;
 }
 
 void dev_close(struct dev *d)

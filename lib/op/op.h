@@ -77,7 +77,7 @@ struct dev {
 struct dev *dev_open(const char *device, int dtype, int threads);
 /* auto: bf16 where the processor multiplies it fast and the checkpoint is 16-bit, else f32. */
 void dev_auto(struct dev *, enum dtype checkpoint);
-const char *dev_describe(const struct dev *);           /* "cpu: avx512 avx512_bf16, OpenBLAS SkylakeX, ..." */
+const char *dev_describe(struct dev *);                 /* "cpu: avx512 avx512_bf16, OpenBLAS SkylakeX, ..." */
 void dev_close(struct dev *);
 
 extern const struct ops ops_ref, ops_cpu;
