@@ -1,13 +1,16 @@
 #include "base/err.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *prog = "llmc";
 int verbose;
-void (*err_before)(void);
+const char *(*err_before)(void);
 
 static _Thread_local char msg[1024];
 static _Thread_local int stat = ST_FAIL;
@@ -65,27 +68,44 @@ void err_clear(void)
  * characters (names come from files) are shown as '?'. */
 PRINTF(1, 0) static void talk(const char *fmt, va_list ap)
 {
+	const char *before = err_before ? err_before() : "";
 	char line[1280];
-	int n, k;
+	int n, k, start;
 
-	n = snprintf(line, sizeof(line) - 2, "%s: ", prog);
+	start = snprintf(line, 16, "%s", before);
+	n = start + snprintf(line + start, sizeof(line) - 2 - (size_t)start, "%s: ", prog);
 	k = vsnprintf(line + n, sizeof(line) - 2 - (size_t)n, fmt, ap);
 	n += k < 0 ? 0 : k;
 	if (n > (int)sizeof(line) - 3)
 		n = (int)sizeof(line) - 3;
-	for (int i = 0; i < n; i++)
+	for (int i = start; i < n; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
 	line[n] = '\n';
-	if (err_before)
-		err_before();
 	fwrite(line, 1, (size_t)n + 1, stderr);
+}
+
+/* The first to die speaks.  Other threads that would wait until it is done; what runs at exit and dies in turn leaves. */
+static void once(int status)
+{
+	static atomic_flag dying = ATOMIC_FLAG_INIT;
+	static _Thread_local bool me;
+
+	if (!atomic_flag_test_and_set(&dying)) {
+		me = true;
+		return;
+	}
+	if (me)
+		_exit(status);
+	for (;;)
+		pause();
 }
 
 void die(int status, const char *fmt, ...)
 {
 	va_list ap;
 
+	once(status);
 	va_start(ap, fmt);
 	talk(fmt, ap);
 	va_end(ap);

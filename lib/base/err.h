@@ -18,7 +18,7 @@ enum status {
 
 extern const char *prog;                /* "llmc-gptq"; prefix of every message */
 extern int verbose;                     /* -1 quiet, 0, 1, 2 */
-extern void (*err_before)(void);        /* called before a message is printed: progress clears its line; or NULL */
+extern const char *(*err_before)(void); /* what precedes a message: progress has its line erased; or NULL */
 
 int err_set(int status, const char *fmt, ...) PRINTF(2, 3);     /* returns -1; thread-local */
 int err_at(const char *fmt, ...) PRINTF(1, 2);                  /* puts "WHERE: " before it; returns -1 */

@@ -3,6 +3,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/out.h"
+#include "base/progress.h"
+#include "base/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -391,6 +393,8 @@ int opt_parse(const struct opt_tool *t, void *base, int argc, char **argv)
 	int c;
 
 	hold_descriptors();
+	tally_start();
+	err_before = progress_erase;
 	set_defaults(t, base);
 	memset(lng, 0, sizeof(lng));
 	for (int i = 0; i < table.n; i++) {

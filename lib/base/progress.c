@@ -2,20 +2,48 @@
 
 #include "base/err.h"
 #include "base/opt.h"
+#include "base/tally.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+/* The line is drawn by a thread of its own, that it goes on while the tool waits for another.
+ *
+ * Who shows its line, when several programs share the terminal: each bids with a lock on one byte of the terminal's
+ * file (a record lock: the kernel drops it when the process ends, however it ends).  The place of the byte is the
+ * bid: programs that multiply matrices before those that only move data, the last started before the first, which
+ * is the later stage of a pipe.  Whoever finds no lock beyond its own shows its line.
+ *
+ * What is written is whole lines: a line over the one that stands there, or a message that first erases it, each in
+ * one write.  So nothing worse than a stale line, until the next is drawn, can come of two that write at once. */
+#define ERASE "\r\033[K"
+enum { RANK = 1 << 22 };                /* more than there are process ids */
+static const double period = 0.2;
 
 /* Of the one thing that runs; begin within begin is not a thing. */
 static struct {
 	char what[32];
-	int64_t total, done;
-	double start, shown;            /* seconds(); shown: when the line was last written */
-	bool on, visible;
-} bar;
+	int64_t total;
+	_Atomic int64_t done;
+	_Atomic double moved;           /* seconds() when `done` last changed */
+	double start;
+	uint64_t flops, bytes;          /* counted before it began */
+	atomic_bool on, visible;
+	off_t bid;                      /* 0: none */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t stop;
+} bar = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 double seconds(void)
 {
@@ -25,14 +53,47 @@ double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Before a message is printed, and at the end: the terminal's own "erase the line". */
-static void erase(void)
+static struct flock byte_lock(short type, off_t from, off_t len)
 {
-	static const char clear[] = "\r\033[K";
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = from, .l_len = len };
+}
 
-	if (bar.visible)
-		fwrite(clear, 1, sizeof(clear) - 1, stderr);
-	bar.visible = false;
+/* Does another program bid `from` or more? */
+static bool others(off_t from)
+{
+	struct flock l = byte_lock(F_WRLCK, from, 0);
+
+	return !fcntl(STDERR_FILENO, F_GETLK, &l) && l.l_type != F_UNLCK;
+}
+
+static void withdraw(void)
+{
+	struct flock l = byte_lock(F_UNLCK, bar.bid, 1);
+
+	if (bar.bid)
+		fcntl(STDERR_FILENO, F_SETLK, &l);
+	bar.bid = 0;
+}
+
+/* Where there are no locks every program believes that it is alone. */
+static bool highest(void)
+{
+	off_t bid = 1 + getpid() % RANK + (tally_flops() > bar.flops ? RANK : 0);
+	struct flock l = byte_lock(F_WRLCK, bid, 1);
+
+	if (bid != bar.bid) {
+		withdraw();
+		fcntl(STDERR_FILENO, F_SETLK, &l);
+		bar.bid = bid;
+	}
+	return !others(bid + 1);
+}
+
+static uint64_t bytes_moved(void)
+{
+	uint64_t r = atomic_load(&tally_read.work), w = atomic_load(&tally_write.work);
+
+	return r > w ? r : w;
 }
 
 static void span(char *buf, size_t n, double s)
@@ -45,57 +106,183 @@ static void span(char *buf, size_t n, double s)
 		snprintf(buf, n, "%ld:%02ld", t / 60, t % 60);
 }
 
+static int width(void)
+{
+	struct winsize w;
+
+	return !ioctl(STDERR_FILENO, TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : 80;
+}
+
+/* The parts of the line, in the order in which they stand; and how soon each is left out when they do not fit. */
+enum { WHERE, STAGE, RATE_, SPENT, LEFT, N_PART };
+
+static void parts(char part[N_PART][64], double now)
+{
+	int64_t done = atomic_load(&bar.done);
+	const char *stage = tally_now();
+	double spent = now - bar.start, left;
+	uint64_t flops = tally_flops() - bar.flops, bytes = bytes_moved() - bar.bytes;
+	char clock[32];
+
+	memset(part, 0, N_PART * sizeof(*part));
+	if (bar.total > 0)
+		snprintf(part[WHERE], sizeof(*part), "%s %lld/%lld (%d%%)", bar.what, (long long)done,
+		         (long long)bar.total, (int)(100.0 * (double)done / (double)bar.total));
+	else
+		snprintf(part[WHERE], sizeof(*part), "%s %lld", bar.what, (long long)done);
+	if (stage)
+		snprintf(part[STAGE], sizeof(*part), ", %s", stage);
+	if (spent > 0 && flops)
+		snprintf(part[RATE_], sizeof(*part), ", %.1f GFLOP/s", (double)flops / spent * 1e-9);
+	else if (spent > 0 && bytes)
+		snprintf(part[RATE_], sizeof(*part), ", %.1f MB/s", (double)bytes / spent * 1e-6);
+	span(clock, sizeof(clock), spent);
+	snprintf(part[SPENT], sizeof(*part), ", %s", clock);
+	if (done > 0 && done < bar.total) {
+		double moved = atomic_load(&bar.moved);
+
+		left = (moved - bar.start) / (double)done * (double)(bar.total - done) - (now - moved);
+		span(clock, sizeof(clock), left > 0 ? left : 0);
+		snprintf(part[LEFT], sizeof(*part), ", %s to go", clock);
+	}
+}
+
 static void draw(double now)
 {
-	char line[160], spent[32], left[32];
-	int n;
+	static const int first_out[] = { SPENT, RATE_, STAGE, LEFT };
+	char part[N_PART][64], line[512];
+	int room = width() - 1, need = (int)strlen(prog) + 2, n;
 
-	span(spent, sizeof(spent), now - bar.start);
-	n = snprintf(line, sizeof(line), "\r%s: %s %lld", prog, bar.what, (long long)bar.done);
-	if (bar.total > 0 && n > 0 && n < 100) {
-		n += snprintf(line + n, sizeof(line) - (size_t)n, "/%lld (%d%%), %s", (long long)bar.total,
-		              (int)(100.0 * (double)bar.done / (double)bar.total), spent);
-		if (bar.done > 0 && bar.done < bar.total) {
-			span(left, sizeof(left), (now - bar.start) / (double)bar.done * (double)(bar.total - bar.done));
-			snprintf(line + n, sizeof(line) - (size_t)n, ", %s to go", left);
-		}
+	parts(part, now);
+	for (int i = 0; i < N_PART; i++)
+		need += (int)strlen(part[i]);
+	for (int i = 0; need > room && i < (int)(sizeof(first_out) / sizeof(*first_out)); i++) {
+		need -= (int)strlen(part[first_out[i]]);
+		*part[first_out[i]] = '\0';
 	}
-	strcat(line, "\033[K");
-	fwrite(line, 1, strlen(line), stderr);
-	fflush(stderr);
-	bar.visible = true;
-	bar.shown = now;
+	n = snprintf(line, sizeof(line) - sizeof(ERASE), "\r%s: %s%s%s%s%s", prog, part[WHERE], part[STAGE], part[RATE_],
+	             part[SPENT], part[LEFT]);
+	if (n > (int)(sizeof(line) - sizeof(ERASE)) - 1)
+		n = (int)(sizeof(line) - sizeof(ERASE)) - 1;
+	if (n > room + 1)                               /* the carriage return takes no room */
+		n = room + 1;
+	strcpy(line + n, ERASE + 1);
+	if (write(STDERR_FILENO, line, strlen(line)) < 0)
+		return;
+	atomic_store(&bar.visible, true);
+}
+
+/* The shell's job control would stop a program in the background that writes. */
+static bool in_foreground(void)
+{
+	pid_t p = tcgetpgrp(STDERR_FILENO);
+
+	return p < 0 || p == getpgrp();
+}
+
+static void tick(void)
+{
+	if (!in_foreground() || !highest())
+		atomic_store(&bar.visible, false);      /* what stands there now is another's */
+	else
+		draw(seconds());
+}
+
+static void *drawing(void *arg)
+{
+	struct timespec t;
+	double wait = common.progress == PROGRESS_ALWAYS ? 0 : 1;
+
+	(void)arg;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	pthread_mutex_lock(&bar.lock);
+	for (;;) {
+		t.tv_nsec += (long)((wait - (double)(long)wait) * 1e9);
+		t.tv_sec += (time_t)wait + t.tv_nsec / 1000000000;
+		t.tv_nsec %= 1000000000;
+		while (atomic_load(&bar.on) && pthread_cond_timedwait(&bar.stop, &bar.lock, &t) != ETIMEDOUT)
+			;
+		if (!atomic_load(&bar.on))
+			break;
+		tick();
+		wait = period;
+	}
+	pthread_mutex_unlock(&bar.lock);
+	return NULL;
+}
+
+const char *progress_erase(void)
+{
+	if (common.progress == PROGRESS_NEVER)
+		return "";
+	if (atomic_load(&bar.on))
+		return ERASE;
+	return isatty(STDERR_FILENO) && others(1) ? ERASE : "";
+}
+
+static bool wanted(void)
+{
+	const char *term = getenv("TERM");
+
+	if (common.progress != PROGRESS_AUTO)
+		return common.progress == PROGRESS_ALWAYS;
+	return verbose >= 0 && isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb");
 }
 
 void progress_begin(const char *what, int64_t total)
 {
-	erase();
+	static bool ready;
+	pthread_condattr_t attr;
+	sigset_t all, old;
+	int err;
+
+	progress_end();
+	if (!wanted())
+		return;
+	if (!ready) {
+		pthread_condattr_init(&attr);
+		pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+		pthread_cond_init(&bar.stop, &attr);
+		pthread_condattr_destroy(&attr);
+		atexit(progress_end);
+		ready = true;
+	}
 	snprintf(bar.what, sizeof(bar.what), "%s", what);
 	bar.total = total;
-	bar.done = 0;
 	bar.start = seconds();
-	/* auto: the first line after a second; always: at once.  Then ten a second at most. */
-	bar.shown = bar.start + (common.progress == PROGRESS_ALWAYS ? -1 : 0.9);
-	bar.on = common.progress == PROGRESS_ALWAYS ||
-	         (common.progress == PROGRESS_AUTO && verbose >= 0 && isatty(STDERR_FILENO));
-	err_before = erase;
-	progress_at(0);
+	bar.flops = tally_flops();
+	bar.bytes = bytes_moved();
+	atomic_store(&bar.done, 0);
+	atomic_store(&bar.moved, bar.start);
+	atomic_store(&bar.on, true);
+	sigfillset(&all);                       /* signals are the other threads' matter */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&bar.thread, NULL, drawing, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		atomic_store(&bar.on, false);
 }
 
 void progress_at(int64_t done)
 {
-	double now;
-
-	bar.done = done;
-	if (!bar.on)
+	if (!atomic_load(&bar.on) || atomic_load(&bar.done) == done)
 		return;
-	now = seconds();
-	if (now - bar.shown >= 0.1)
-		draw(now);
+	atomic_store(&bar.moved, seconds());
+	atomic_store(&bar.done, done);
 }
 
 void progress_end(void)
 {
-	erase();
-	bar.on = false;
+	if (!atomic_load(&bar.on))
+		return;
+	pthread_mutex_lock(&bar.lock);
+	atomic_store(&bar.on, false);
+	pthread_cond_signal(&bar.stop);
+	pthread_mutex_unlock(&bar.lock);
+	pthread_join(bar.thread, NULL);
+	if (atomic_load(&bar.visible) && (!bar.bid || !others(bar.bid + 1)) &&
+	    write(STDERR_FILENO, ERASE, sizeof(ERASE) - 1) < 0)
+		clearerr(stderr);               /* nobody is there to see it */
+	atomic_store(&bar.visible, false);
+	withdraw();
 }
