@@ -1,6 +1,7 @@
 /* Devices by name. */
 #include "op/blas.h"
 #include "op/host.h"
+#include "op/meter.h"
 #include "op/mm.h"
 
 #include "base/err.h"
@@ -71,7 +72,7 @@ static void describe(struct host *h)
 {
 	char *at = h->text, *end = at + sizeof(h->text);
 	const char *name, *by = h->f32_by_dnnl || (h->dev.mm == DT_BF16 && h->fast_bf16) ? "oneDNN" : "OpenBLAS";
-	bool ref = h->dev.ops == &ops_ref;
+	bool ref = !strcmp(h->dev.ops->name, ops_ref.name);
 
 	at += snprintf(at, (size_t)(end - at), "%s:", h->dev.ops->name);
 	for (unsigned b = 1; !ref && (name = cpu_feature_name(b)); b <<= 1)
@@ -81,7 +82,8 @@ static void describe(struct host *h)
 		at += snprintf(at, (size_t)(end - at), " plain C");
 	at += snprintf(at, (size_t)(end - at), ", %s products", dtype_name(h->dev.mm));
 	if (!ref)
-		at += snprintf(at, (size_t)(end - at), " by %s, OpenBLAS %s", by, openblas_get_corename());
+		at += snprintf(at, (size_t)(end - at), " by %s, OpenBLAS %s, oneDNN %s", by, openblas_get_corename(),
+		               mm_dnnl_isa());
 	snprintf(at, (size_t)(end - at), ", %d thread%s", pool_threads(), pool_threads() == 1 ? "" : "s");
 }
 
@@ -113,6 +115,7 @@ struct dev *dev_open(const char *device, int dtype, int threads)
 	} else {
 		kern_ref(&h->k);
 	}
+	meter_wrap(&h->dev);
 	return &h->dev;
 }
 
@@ -122,6 +125,8 @@ void dev_auto(struct dev *d, enum dtype checkpoint)
 
 	if (h->dtype == 0)
 		d->mm = (checkpoint == DT_BF16 || checkpoint == DT_F16) && h->fast_bf16 ? DT_BF16 : DT_F32;
+	if (verbose > 0)
+		say(1, "%s", dev_describe(d));
 }
 
 const char *dev_describe(struct dev *d)
@@ -134,6 +139,7 @@ void dev_close(struct dev *d)
 {
 	if (!d)
 		return;
+	meter_unwrap(d);
 	free(host(d)->buf);
 	free(d);
 }

@@ -25,6 +25,7 @@ static void blas(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, c
 
 #ifdef HAVE_DNNL
 #include <dnnl.h>
+#include <dnnl_debug.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,13 @@ void mm_f32(bool dnnl, int ta, int tb, int64_t m, int64_t n, int64_t k, float al
 bool mm_have_bf16(void)
 {
 	return true;
+}
+
+const char *mm_dnnl_isa(void)
+{
+	const char *name = dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa());
+
+	return strncmp(name, "cpu_isa_", 8) ? name : name + 8;
 }
 
 static dnnl_status_t plain(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, dnnl_data_type_t dt, int64_t down,
@@ -208,6 +216,11 @@ void mm_f32(bool dnnl, int ta, int tb, int64_t m, int64_t n, int64_t k, float al
 bool mm_have_bf16(void)
 {
 	return false;
+}
+
+const char *mm_dnnl_isa(void)
+{
+	return "none";
 }
 
 bool mm_f32_by_dnnl(unsigned feat)

@@ -12,6 +12,7 @@ void mm_f32(bool dnnl, int ta, int tb, int64_t m, int64_t n, int64_t k, float al
 int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b,
             int64_t ldb, bool add, float *c, int64_t ldc);
 bool mm_have_bf16(void);                /* compiled in */
+const char *mm_dnnl_isa(void);          /* what oneDNN's kernels use, "avx512_core_bf16"; "none": not compiled in */
 bool mm_f32_by_dnnl(unsigned feat);     /* is it to be had, and better on a processor with these CPU_* */
 
 #endif

