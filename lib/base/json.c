@@ -2,33 +2,39 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* cJSON recurses as deep as the text does and keeps duplicate keys; both are settled before and after
- * it runs.  The depth is counted on the raw text, outside strings. */
-static int depth_ok(const char *s, size_t n)
+/* cJSON recurses as deep as the text does, keeps duplicate keys, takes any bytes for a string and ends one at an
+ * escaped NUL; all this is settled before and after it runs.  The depth is counted outside strings. */
+static int text_ok(const char *s, size_t n, const char *what)
 {
 	int d = 0;
 	bool str = false;
+	size_t good = utf8_valid(s, n);
 
+	if (good < n)
+		return err_set(ST_BAD, "%s: bad UTF-8 at byte %zu", what, good);
 	for (size_t i = 0; i < n; i++) {
 		if (str) {
-			if (s[i] == '\\')
+			if (s[i] == '\\') {
+				if (n - i > 5 && !memcmp(s + i + 1, "u0000", 5))
+					return err_set(ST_BAD, "%s: NUL in a string, at byte %zu", what, i);
 				i++;
-			else if (s[i] == '"')
+			} else if (s[i] == '"')
 				str = false;
 		} else if (s[i] == '"')
 			str = true;
 		else if (s[i] == '{' || s[i] == '[') {
 			if (++d > JSON_DEPTH)
-				return 0;
+				return err_set(ST_BAD, "%s: JSON nested deeper than %d levels", what, JSON_DEPTH);
 		} else if (s[i] == '}' || s[i] == ']')
 			d--;
 	}
-	return 1;
+	return 0;
 }
 
 static int by_key(const void *a, const void *b)
@@ -69,10 +75,8 @@ cJSON *json_parse(const void *buf, size_t len, const char *what)
 	char *s;
 	cJSON *v;
 
-	if (!depth_ok(buf, len)) {
-		err_set(ST_BAD, "%s: JSON nested deeper than %d levels", what, JSON_DEPTH);
+	if (text_ok(buf, len, what) < 0)
 		return NULL;
-	}
 	/* A copy with a NUL: cJSON 1.7.15 looks one byte past the end of a text that ends in "," in an object. */
 	s = xmalloc(len + 1);
 	if (len)

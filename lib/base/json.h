@@ -1,5 +1,5 @@
-/* JSON: cJSON with a strict door.  Texts come from outside: one value, nothing after it, no key
- * twice in an object, at most JSON_DEPTH levels. */
+/* JSON: cJSON with a strict door.  Texts come from outside: UTF-8, one value, nothing after it, no NUL in a
+ * string, no key twice in an object, at most JSON_DEPTH levels. */
 #ifndef JSON_H
 #define JSON_H
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECE = 1 << 20, TAR_BLOCK = 512 };
+enum { PIECE = 1 << 20, TAR_HEAD = 512 };
 
 struct feed {
 	int fd;
@@ -26,6 +26,7 @@ struct feed {
 	const char *piece;              /* handed out last, */
 	size_t len;                     /* its length, */
 	uint64_t end;                   /* where it ends in the stream */
+	struct stat was;                /* of the map's file, when it was opened */
 };
 
 static int fill(struct feed *f)
@@ -98,8 +99,9 @@ int feed_read(struct feed *f, const void **buf, size_t *n)
 	return 1;
 }
 
-static int map_file(struct feed *f, uint64_t size)
+static int map_file(struct feed *f, const struct stat *sb)
 {
+	uint64_t size = (uint64_t)sb->st_size;
 	off_t at = lseek(f->fd, 0, SEEK_CUR);
 
 	if (at < 0 || size > PTRDIFF_MAX || (uint64_t)at >= size)
@@ -113,14 +115,23 @@ static int map_file(struct feed *f, uint64_t size)
 	madvise(f->map, (size_t)size, MADV_SEQUENTIAL);
 	f->size = (size_t)size;
 	f->start = (size_t)at;
+	f->was = *sb;
 	return 0;
+}
+
+/* What a checkpoint looks like from its first bytes, or NULL. */
+static const char *checkpoint(const char *p, size_t n)
+{
+	if (n >= 4 && !memcmp(p, "GGUF", 4))
+		return "a GGUF file";
+	return n > 8 && !p[6] && !p[7] && p[8] == '{' ? "a safetensors file" : NULL;
 }
 
 /* The first bytes: a tar of our kind is read as it is, anything else is left to the decompressors. */
 static int begin(struct feed *f)
 {
 	struct archive_entry *e;
-	const char *p;
+	const char *p, *what;
 	size_t n;
 	int r = 1;
 
@@ -130,17 +141,19 @@ static int begin(struct feed *f)
 	} else {
 		f->buf = xmalloc(PIECE);
 		fcntl(f->fd, F_SETPIPE_SZ, PIECE);      /* fewer switches between the stages; not everywhere granted */
-		while (f->have < TAR_BLOCK && (r = fill(f)) > 0)
+		while (f->have < TAR_HEAD && (r = fill(f)) > 0)
 			;
 		if (r < 0)
 			return -1;
 		p = f->buf;
 		n = f->have;
 	}
-	if (n >= TAR_BLOCK && !memcmp(p + 257, "ustar", 5))
+	if (n >= TAR_HEAD && !memcmp(p + 257, "ustar", 5))
 		return 0;
 	if (!n)
 		return err_set(ST_BAD, "not a bundle: empty");
+	if ((what = checkpoint(p, n)))
+		return err_set(ST_BAD, "not a bundle but %s: llmc-import makes one of it", what);
 	f->z = archive_read_new();
 	if (!f->z)
 		die(ST_FAIL, "out of memory");
@@ -151,8 +164,15 @@ static int begin(struct feed *f)
 	if (archive_read_open(f->z, f, NULL, z_read, NULL) != ARCHIVE_OK)
 		return z_error(f);
 	if (archive_filter_count(f->z) < 2)
-		return err_set(ST_BAD, n < TAR_BLOCK ? "not a bundle, or truncated" : "not a bundle");
+		return err_set(ST_BAD, n < TAR_HEAD ? "not a bundle, or truncated" : "not a bundle");
 	return archive_read_next_header(f->z, &e) == ARCHIVE_OK ? 0 : z_error(f);
+}
+
+static bool model_in(int dir)
+{
+	struct stat sb;
+
+	return !fstatat(dir, "config.json", &sb, 0);
 }
 
 struct feed *feed_open(const char *path)
@@ -173,8 +193,8 @@ struct feed *feed_open(const char *path)
 	else if (fstat(fd, &sb))
 		err_set(ST_FAIL, "cannot stat: %s", strerror(errno));
 	else if (S_ISDIR(sb.st_mode))
-		err_set(ST_BAD, "a directory, not a bundle");
-	else if ((!S_ISREG(sb.st_mode) || !map_file(f, (uint64_t)sb.st_size)) && !begin(f))
+		err_set(ST_BAD, "not a bundle but a directory%s", model_in(fd) ? ": llmc-import makes one of it" : "");
+	else if ((!S_ISREG(sb.st_mode) || !map_file(f, &sb)) && !begin(f))
 		return f;
 	feed_close(f);
 	return NULL;
@@ -183,6 +203,14 @@ struct feed *feed_open(const char *path)
 bool feed_mapped(const struct feed *f)
 {
 	return f->map && !f->z;
+}
+
+bool feed_changed(const struct feed *f)
+{
+	struct stat sb;
+
+	return f->map && (fstat(f->fd, &sb) || sb.st_size != f->was.st_size || sb.st_mtim.tv_sec != f->was.st_mtim.tv_sec ||
+	                  sb.st_mtim.tv_nsec != f->was.st_mtim.tv_nsec);
 }
 
 int feed_zeros(struct feed *f, uint64_t pos, uint64_t *count)

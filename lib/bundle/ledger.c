@@ -56,8 +56,7 @@ static int totals(const cJSON *stage, int64_t *in, int64_t *out)
 	return 0;
 }
 
-/* The whole chain; *out is what the last stage handed on, -1 when there is none. */
-static int chain(const cJSON *ledger, int64_t *out)
+int ledger_check(const cJSON *ledger, int64_t *out)
 {
 	const cJSON *s;
 	int64_t in = 0, next = 0;
@@ -77,19 +76,12 @@ static int chain(const cJSON *ledger, int64_t *out)
 	return 0;
 }
 
-int ledger_check(const cJSON *ledger)
-{
-	int64_t out;
-
-	return chain(ledger, &out);
-}
-
 cJSON *ledger_end(struct ledger *l, const cJSON *upstream)
 {
 	int64_t in = l->kept + l->changed + l->quantized + cJSON_GetArraySize(l->dropped), before = -1;
 	cJSON *all, *s;
 
-	if (upstream && chain(upstream, &before) < 0) {
+	if (upstream && ledger_check(upstream, &before) < 0) {
 		cJSON_Delete(l->dropped);
 		return NULL;
 	}

@@ -16,6 +16,7 @@ void ledger_drop(struct ledger *, const char *name, const char *reason);
 /* The upstream ledger (array, may be NULL for import) with this stage appended; the caller owns it.  NULL,
  * error set (ST_FAIL) when it does not balance. */
 cJSON *ledger_end(struct ledger *, const cJSON *upstream);
-int ledger_check(const cJSON *ledger);                          /* every stage balances; -1: error set (ST_BAD) */
+/* Every stage balances; *out: what the last one handed on, -1 when there is none.  -1: error set (ST_BAD). */
+int ledger_check(const cJSON *ledger, int64_t *out);
 
 #endif

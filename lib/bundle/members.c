@@ -219,9 +219,8 @@ int sequence_init(struct sequence *s, const cJSON *manifest, int n_layer)
 
 static const char *label(int index, char *buf)
 {
-	struct block b = { .index = index };
+	struct block b = { .index = index, .kind = block_kind(index) };
 
-	b.kind = index == BLK_EMBED ? BLK_KIND_EMBED : index == BLK_HEAD ? BLK_KIND_HEAD : BLK_KIND_DENSE;
 	return block_label(&b, buf);
 }
 

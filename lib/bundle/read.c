@@ -16,6 +16,7 @@
 #include "bundle/members.h"
 #include "bundle/pg.h"
 #include "bundle/raw.h"
+#include "bundle/tarscan.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -26,6 +27,7 @@
 enum {
 	MAX_JSON = 64 << 20,            /* llmc.json, notes */
 	MAX_END = 512 << 20,            /* end.json, with its reports */
+	MAX_PG = 10000,                 /* records, each of which a new one is held against */
 	AHEAD = 1 << 20,                /* bytes that a size may claim before any came */
 	TAR_END = 1024                  /* the two empty blocks that close a tar */
 };
@@ -35,6 +37,7 @@ struct bundle_in {
 	char *name;
 	struct feed *feed;
 	struct archive *a;
+	struct tarscan scan;
 	bool feed_failed, feed_ended;
 	cJSON *manifest, *end;
 	const char *kind;               /* in the manifest */
@@ -67,6 +70,8 @@ static la_ssize_t tar_read(struct archive *a, void *arg, const void **buf)
 	size_t n = 0;
 	int r = feed_read(in->feed, buf, &n);
 
+	if (r > 0 && tarscan_bytes(&in->scan, *buf, n) < 0)
+		r = -1;
 	if (r < 0) {
 		in->feed_failed = true;
 		archive_set_error(a, EIO, "%s", err_msg());
@@ -237,10 +242,11 @@ static int check_manifest(const cJSON *man)
 	if (req && !cJSON_IsArray(req))
 		return err_set(ST_BAD, "llmc.json: 'requires' is not a list");
 	cJSON_ArrayForEach(v, req)
-		return err_set(ST_UNSUP, "the bundle requires '%.80s', which this program lacks",
-		               cJSON_IsString(v) ? v->valuestring : "?");
-	if (pg && !cJSON_IsArray(pg))
-		return err_set(ST_BAD, "llmc.json: 'pg' is not a list");
+		if (!cJSON_IsString(v) || !model_knows(v->valuestring))
+			return err_set(ST_UNSUP, "the bundle requires '%.80s', which this program lacks",
+			               cJSON_IsString(v) ? v->valuestring : "?");
+	if (pg && (!cJSON_IsArray(pg) || cJSON_GetArraySize(pg) > MAX_PG))
+		return err_set(ST_BAD, "llmc.json: 'pg' is not a list of at most %d records", MAX_PG);
 	cJSON_ArrayForEach(v, pg)
 		if (!cJSON_IsObject(v) || json_str(v, "id", &s) <= 0 || json_str(v, "tool", &s) <= 0)
 			return err_set(ST_BAD, "llmc.json: a record of 'pg' without 'id' or 'tool'");
@@ -319,12 +325,42 @@ const struct model *bundle_model(const struct bundle_in *in)
 	return in->model;
 }
 
+/* Tensors of the blocks that are there, by the model; a weight counts once, quantized or not. */
+static int64_t tensors(const struct bundle_in *in)
+{
+	int64_t n = 0, dim[MAXDIM];
+	int nd;
+
+	for (int i = 0; i < in->seq.n; i++)
+		for (int r = 0; r < R_N; r++)
+			for (int p = 0; p < P_N; p++)
+				n += role_home((enum role)r) == block_kind(in->seq.index[i]) &&
+				     role_shape(in->model, (enum role)r, (enum part)p, &nd, dim);
+	return n;
+}
+
+static int check_books(const struct bundle_in *in)
+{
+	const cJSON *ledger = cJSON_GetObjectItemCaseSensitive(in->end, "ledger");
+	const cJSON *report = cJSON_GetObjectItemCaseSensitive(in->end, "report");
+	int64_t out = -1;
+
+	if (report && !cJSON_IsObject(report))
+		return err_set(ST_BAD, "end.json: 'report' is not an object");
+	if (ledger && ledger_check(ledger, &out) < 0)
+		return -1;
+	if (in->model && out != tensors(in))
+		return out < 0 ? err_set(ST_BAD, "end.json: no ledger") :
+		       err_set(ST_BAD, "ledger: %lld tensors were handed on, the blocks have %lld", (long long)out,
+		               (long long)tensors(in));
+	return 0;
+}
+
 /* The trailer is the last thing, and it agrees with what came before it. */
 static int finish(struct bundle_in *in)
 {
 	struct arena mem = { 0 };
 	struct entry *e = &in->seen.e[in->seen.n - 1];
-	const cJSON *ledger;
 	uint64_t zeros;
 	void *text;
 	size_t len;
@@ -341,14 +377,15 @@ static int finish(struct bundle_in *in)
 		return -1;
 	if (in->model && sequence_end(&in->seq) < 0)
 		return -1;
-	ledger = cJSON_GetObjectItemCaseSensitive(in->end, "ledger");
-	if (ledger && !cJSON_IsNull(ledger) && ledger_check(ledger) < 0)
+	if (check_books(in) < 0)
 		return -1;
 	r = feed_zeros(in->feed, (uint64_t)archive_filter_bytes(in->a, -1), &zeros);
 	if (r == 0)
 		return err_set(ST_BAD, "something after end.json");
 	if (r > 0 && zeros < TAR_END)
 		return err_set(ST_BAD, "truncated after end.json");
+	if (r > 0 && feed_changed(in->feed))
+		return err_set(ST_BAD, "changed while it was read");
 	return r < 0 ? -1 : 0;
 }
 
@@ -506,6 +543,7 @@ void bundle_close(struct bundle_in *in)
 	if (in->feed)
 		feed_close(in->feed);
 	drop_note(in);
+	tarscan_free(&in->scan);
 	XXH3_freeState(in->hash);
 	members_free(&in->seen);
 	sequence_free(&in->seq);

@@ -123,7 +123,7 @@ static int put_json(struct bundle_out *o, const char *name, const cJSON *v)
 	return r;
 }
 
-/* "llmc" first, whatever was there; the rest as it stands. */
+/* "llmc" first, whatever was there; "requires" as it must be; the rest as it stands. */
 static cJSON *versioned(cJSON *manifest)
 {
 	cJSON *m = json_obj(), *v;
@@ -137,6 +137,7 @@ static cJSON *versioned(cJSON *manifest)
 			cJSON_Delete(v);
 	}
 	cJSON_Delete(manifest);
+	model_requires(m);
 	return m;
 }
 

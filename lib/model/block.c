@@ -26,6 +26,11 @@ static const struct {
 };
 static const char *const parts[P_N] = { [P_WEIGHT] = "weight", [P_BIAS] = "bias" };
 
+enum blk_kind block_kind(int index)
+{
+	return index == BLK_EMBED ? BLK_KIND_EMBED : index == BLK_HEAD ? BLK_KIND_HEAD : BLK_KIND_DENSE;
+}
+
 const char *role_name(enum role r)
 {
 	return roles[r].name;

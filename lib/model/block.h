@@ -8,6 +8,7 @@
 
 enum { BLK_EMBED = -1, BLK_HEAD = MAX_LAYER };  /* block.index of the two ends */
 enum blk_kind { BLK_KIND_EMBED, BLK_KIND_DENSE, BLK_KIND_HEAD };
+enum blk_kind block_kind(int index);
 
 /* Roles: what a tensor is for, whatever its family calls it.  The tensor's name in the bundle is the role's
  * name and a part: "attn.q" + ".weight" or ".bias". */

@@ -10,52 +10,57 @@ static const char *const norm_words[] = { "rms", "rms1", "layer", NULL };
 static const char *const act_words[] = { "none", "silu", "gelu", "gelu_tanh", "relu", "quick_gelu", NULL };
 static const char *const rope_words[] = { "none", "default", "linear", "dynamic", "llama3", "yarn", NULL };
 
+/* Knobs of the first version stand in every bundle.  One that came later is optional: absent, it is off, which is
+ * zero, false or the first word.  A bundle in which it is on lists its key in "requires", so that a program of before
+ * refuses what it would compute wrongly; with it off, the same bundle is read by all. */
 enum type { INT, REAL, BOOL, WORD };
+enum since { FIRST, LATER };
 struct field {
 	const char *key;
 	enum type type;
 	size_t off;
 	double min, max;                /* INT, REAL */
 	const char *const *words;       /* WORD: an enum */
+	enum since since;
 };
 
 #define M(f) offsetof(struct model, f)
 /* A million wide, a thousand layers: nothing real comes near, and products of three stay in 64 bits. */
 static const struct field fields[] = {
-	{ "n_layer", INT, M(n_layer), 1, MAX_LAYER, NULL },
-	{ "d_model", INT, M(d_model), 1, 1 << 20, NULL },
-	{ "n_head", INT, M(n_head), 1, 1 << 16, NULL },
-	{ "n_kv", INT, M(n_kv), 1, 1 << 16, NULL },
-	{ "d_head", INT, M(d_head), 1, 1 << 16, NULL },
-	{ "d_ff", INT, M(d_ff), 1, 1 << 20, NULL },
-	{ "vocab", INT, M(vocab), 1, 1 << 24, NULL },
-	{ "ctx", INT, M(ctx), 1, 1 << 30, NULL },
-	{ "norm", WORD, M(norm), 0, 0, norm_words },
-	{ "eps", REAL, M(eps), 0, 1, NULL },
-	{ "act", WORD, M(act), 0, 0, act_words },
-	{ "gated", BOOL, M(gated), 0, 0, NULL },
-	{ "attn_scale", REAL, M(attn_scale), 1e-6, 1e6, NULL },
-	{ "cap_attn", REAL, M(cap_attn), 0, 1e6, NULL },
-	{ "cap_logit", REAL, M(cap_logit), 0, 1e6, NULL },
-	{ "window", INT, M(window), 0, 1 << 30, NULL },
-	{ NULL, 0, 0, 0, 0, NULL }
+	{ "n_layer", INT, M(n_layer), 1, MAX_LAYER, NULL, FIRST },
+	{ "d_model", INT, M(d_model), 1, 1 << 20, NULL, FIRST },
+	{ "n_head", INT, M(n_head), 1, 1 << 16, NULL, FIRST },
+	{ "n_kv", INT, M(n_kv), 1, 1 << 16, NULL, FIRST },
+	{ "d_head", INT, M(d_head), 1, 1 << 16, NULL, FIRST },
+	{ "d_ff", INT, M(d_ff), 1, 1 << 20, NULL, FIRST },
+	{ "vocab", INT, M(vocab), 1, 1 << 24, NULL, FIRST },
+	{ "ctx", INT, M(ctx), 1, 1 << 30, NULL, FIRST },
+	{ "norm", WORD, M(norm), 0, 0, norm_words, FIRST },
+	{ "eps", REAL, M(eps), 0, 1, NULL, FIRST },
+	{ "act", WORD, M(act), 0, 0, act_words, FIRST },
+	{ "gated", BOOL, M(gated), 0, 0, NULL, FIRST },
+	{ "attn_scale", REAL, M(attn_scale), 1e-6, 1e6, NULL, FIRST },
+	{ "cap_attn", REAL, M(cap_attn), 0, 1e6, NULL, LATER },
+	{ "cap_logit", REAL, M(cap_logit), 0, 1e6, NULL, LATER },
+	{ "window", INT, M(window), 0, 1 << 30, NULL, FIRST },
+	{ NULL, INT, 0, 0, 0, NULL, FIRST }
 };
 static const struct field rope_fields[] = {
-	{ "type", WORD, M(rope.type), 0, 0, rope_words },
-	{ "interleaved", BOOL, M(rope.interleaved), 0, 0, NULL },
-	{ "dim", INT, M(rope.dim), 0, 1 << 16, NULL },
-	{ "base", REAL, M(rope.base), 1e-3, 1e15, NULL },
-	{ "factor", REAL, M(rope.factor), 1e-6, 1e6, NULL },
-	{ "low_freq", REAL, M(rope.low_freq), 1e-6, 1e6, NULL },
-	{ "high_freq", REAL, M(rope.high_freq), 1e-6, 1e6, NULL },
-	{ "beta_fast", REAL, M(rope.beta_fast), 1e-6, 1e6, NULL },
-	{ "beta_slow", REAL, M(rope.beta_slow), 1e-6, 1e6, NULL },
-	{ "mscale", REAL, M(rope.mscale), 0, 1e6, NULL },
-	{ "mscale_all_dim", REAL, M(rope.mscale_all_dim), 0, 1e6, NULL },
-	{ "attn_factor", REAL, M(rope.attn_factor), 0, 1e6, NULL },
-	{ "truncate", BOOL, M(rope.truncate), 0, 0, NULL },
-	{ "orig_ctx", INT, M(rope.orig_ctx), 1, 1 << 30, NULL },
-	{ NULL, 0, 0, 0, 0, NULL }
+	{ "type", WORD, M(rope.type), 0, 0, rope_words, FIRST },
+	{ "interleaved", BOOL, M(rope.interleaved), 0, 0, NULL, FIRST },
+	{ "dim", INT, M(rope.dim), 0, 1 << 16, NULL, FIRST },
+	{ "base", REAL, M(rope.base), 1e-3, 1e15, NULL, FIRST },
+	{ "factor", REAL, M(rope.factor), 1e-6, 1e6, NULL, FIRST },
+	{ "low_freq", REAL, M(rope.low_freq), 1e-6, 1e6, NULL, FIRST },
+	{ "high_freq", REAL, M(rope.high_freq), 1e-6, 1e6, NULL, FIRST },
+	{ "beta_fast", REAL, M(rope.beta_fast), 1e-6, 1e6, NULL, FIRST },
+	{ "beta_slow", REAL, M(rope.beta_slow), 1e-6, 1e6, NULL, FIRST },
+	{ "mscale", REAL, M(rope.mscale), 0, 1e6, NULL, FIRST },
+	{ "mscale_all_dim", REAL, M(rope.mscale_all_dim), 0, 1e6, NULL, FIRST },
+	{ "attn_factor", REAL, M(rope.attn_factor), 0, 1e6, NULL, FIRST },
+	{ "truncate", BOOL, M(rope.truncate), 0, 0, NULL, FIRST },
+	{ "orig_ctx", INT, M(rope.orig_ctx), 1, 1 << 30, NULL, FIRST },
+	{ NULL, INT, 0, 0, 0, NULL, FIRST }
 };
 static const struct {
 	const char *name;
@@ -80,7 +85,7 @@ static int parse_word(const struct field *f, const cJSON *obj, int *out)
 	return err_set(ST_UNSUP, "model: '%s' is '%.40s', which this version does not know", f->key, s);
 }
 
-/* Every field of the table is required: the description is resolved, nothing is left to a default. */
+/* The description is resolved: nothing is left to a default but what came later than the first version. */
 static int parse_fields(const struct field *f, struct model *m, const cJSON *obj)
 {
 	for (; f->key; f++) {
@@ -107,16 +112,25 @@ static int parse_fields(const struct field *f, struct model *m, const cJSON *obj
 		}
 		if (r < 0)
 			return err_at("model");
-		if (!r)
+		if (!r && f->since == FIRST)
 			return err_set(ST_BAD, "model: '%s' is missing", f->key);
 	}
 	return 0;
 }
 
-static int parse_flags(struct model *m, const cJSON *arr)
+/* An array or nothing. */
+static int list(const cJSON *obj, const char *key, const cJSON **out)
 {
-	const cJSON *v;
+	*out = cJSON_GetObjectItemCaseSensitive(obj, key);
+	return !*out || cJSON_IsArray(*out) ? 0 : err_set(ST_BAD, "model: '%s' is not a list", key);
+}
 
+static int parse_flags(struct model *m, const cJSON *obj)
+{
+	const cJSON *arr, *v;
+
+	if (list(obj, "flags", &arr) < 0)
+		return -1;
 	cJSON_ArrayForEach(v, arr) {
 		int i = 0;
 
@@ -130,10 +144,12 @@ static int parse_flags(struct model *m, const cJSON *arr)
 	return 0;
 }
 
-static int parse_slide(struct model *m, const cJSON *arr)
+static int parse_slide(struct model *m, const cJSON *obj)
 {
-	const cJSON *v;
+	const cJSON *arr, *v;
 
+	if (list(obj, "window_layers", &arr) < 0)
+		return -1;
 	cJSON_ArrayForEach(v, arr) {
 		double d = cJSON_IsNumber(v) ? v->valuedouble : -1;
 
@@ -160,8 +176,7 @@ int model_parse(struct model *m, const cJSON *obj)
 	m->dtype = dtype_find(s);
 	if (parse_fields(fields, m, obj) < 0 ||
 	    parse_fields(rope_fields, m, cJSON_GetObjectItemCaseSensitive(obj, "rope")) < 0 ||
-	    parse_flags(m, cJSON_GetObjectItemCaseSensitive(obj, "flags")) < 0 ||
-	    parse_slide(m, cJSON_GetObjectItemCaseSensitive(obj, "window_layers")) < 0)
+	    parse_flags(m, obj) < 0 || parse_slide(m, obj) < 0)
 		return -1;
 	return model_check(m);
 }
@@ -200,6 +215,55 @@ void model_json(const struct model *m, cJSON *obj)
 			json_push(a, cJSON_CreateString(flag_names[i].name));
 	json_put(obj, "flags", a);
 	json_put_str(obj, "dtype", dtype_name(m->dtype));
+}
+
+/* Is the knob, as JSON, something else than off? */
+static bool on(const struct field *f, const cJSON *v)
+{
+	switch (f->type) {
+	case BOOL: return cJSON_IsTrue(v);
+	case WORD: return cJSON_IsString(v) && strcmp(v->valuestring, f->words[0]);
+	default: return cJSON_IsNumber(v) && v->valuedouble != 0;
+	}
+}
+
+static cJSON *find_word(const cJSON *list, const char *word)
+{
+	cJSON *v;
+
+	cJSON_ArrayForEach(v, list)
+		if (cJSON_IsString(v) && !strcmp(v->valuestring, word))
+			return v;
+	return NULL;
+}
+
+void model_requires(cJSON *manifest)
+{
+	const cJSON *model = cJSON_GetObjectItemCaseSensitive(manifest, "model");
+	cJSON *words = cJSON_GetObjectItemCaseSensitive(manifest, "requires");
+
+	if (!cJSON_IsArray(words))
+		json_put(manifest, "requires", words = json_arr());
+	for (const struct field *f = fields; f->key; f++) {
+		bool want = on(f, cJSON_GetObjectItemCaseSensitive(model, f->key));
+		cJSON *v = find_word(words, f->key);
+
+		if (f->since == FIRST || want == (v != NULL))
+			continue;
+		if (want)
+			json_push(words, cJSON_CreateString(f->key));
+		else
+			cJSON_Delete(cJSON_DetachItemViaPointer(words, v));
+	}
+}
+
+bool model_knows(const char *word)
+{
+	const struct field *f = fields;
+
+	while (f->key && (f->since == FIRST || strcmp(f->key, word)))
+		f++;
+	return f->key;
 }
 
 static int check_fields(const struct field *f, const struct model *m)

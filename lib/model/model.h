@@ -47,6 +47,10 @@ struct model {
  * version does not know).  model_json writes it, into obj, whose unknown keys stay. */
 int model_parse(struct model *, const cJSON *obj);
 void model_json(const struct model *, cJSON *obj);
+/* Brings "requires" of a manifest up to date with its "model": knobs that came after the first version of the format
+ * and are on.  model_knows: is the word one of those? */
+void model_requires(cJSON *manifest);
+bool model_knows(const char *word);
 int model_check(const struct model *);          /* ranges and divisibility; -1: error set (ST_BAD) */
 
 /* cos, sin: [T, rope.dim/2], positions 0..T-1; T matters to dynamic scaling. */

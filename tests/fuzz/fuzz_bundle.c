@@ -98,6 +98,7 @@ static void pass_on(const char *path)
 	struct bundle_out *out = NULL;
 	struct member m;
 	struct result again;
+	const cJSON *ledger;
 	char name[64], copy[64];
 	int fd;
 
@@ -105,7 +106,8 @@ static void pass_on(const char *path)
 	require(in && (out = bundle_create(copy, cJSON_Duplicate(bundle_manifest(in), 1))));
 	while (bundle_next(in, &m) > 0)
 		require(!bundle_pass(out, in));
-	require(!bundle_finish(out, NULL, bundle_report(in)));
+	ledger = cJSON_GetObjectItemCaseSensitive(bundle_end(in), "ledger");
+	require(!bundle_finish(out, ledger ? cJSON_Duplicate(ledger, 1) : NULL, bundle_report(in)));
 	bundle_close(in);
 	fd = open(copy, O_RDONLY | O_CLOEXEC);
 	unlink(copy);

@@ -40,6 +40,7 @@ static void books(cJSON *v)
 	struct members none = { 0 };
 	struct sequence seq;
 	cJSON *all = NULL, *report = NULL;
+	int64_t out;
 
 	if (!sequence_init(&seq, v, 5)) {
 		require(seq.n <= 7);
@@ -47,7 +48,7 @@ static void books(cJSON *v)
 			require(parts_slot(seq.index[i], 5) >= 0 && parts_slot(seq.index[i], 5) < 7);
 	}
 	sequence_free(&seq);
-	if (ledger && !ledger_check(ledger)) {
+	if (ledger && !ledger_check(ledger, &out)) {
 		require(!ledger_join(&all, ledger));
 		ledger_join(&all, ledger);
 		ledger_cut(all, 1);
