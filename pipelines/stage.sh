@@ -1,0 +1,199 @@
+#!/bin/bash
+# stage.sh WHAT ARGUMENT...: what rules.mk has a shell do.  In the environment: CACHE, FILES (names of the variables
+# that name input files), those variables, OUT.
+#
+#	kind PATH               prints "tokens" for a token set, "text" for anything else
+#	name NAME COMMAND       prints the file in CACHE that holds what COMMAND makes: PROGRAM-KEY, with NAME's suffix
+#	run FILE COMMAND        makes it, unless it is there
+#	state FILE              whether OUT is what FILE stands for: prints "current" or "old"
+#	out FILE COMMAND STAGE...       makes OUT, out of those files of CACHE
+#
+# A KEY is a digest of the command, of the programs in it and of the files in it; those that are stages have keys in
+# their names.  So a file's name says all that its content depends on, and a file that is there is never made again.
+# kind, name and state say "!WHY" where they cannot.
+#
+#	CACHE/PROGRAM-KEY.SUFFIX        what a stage made, whole
+#	CACHE/PROGRAM-KEY.SUFFIX.txt    the command, the digests, seconds; locked by who makes it
+#	CACHE/part/PROGRAM-KEY.SUFFIX/  while it is being made
+#	CACHE/seen/STATE                digest of what was so, by names, sizes, inodes and times
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# Beside the recipes, in a source tree or installed, are tools too; PATH goes first.
+PATH=$PATH:$here/../bin:$here/../../../bin
+export PATH
+
+no() {
+	echo "!$*"
+	exit 0
+}
+short() {
+	sha256sum | cut -c 1-16
+}
+
+# The files whose content is what PATH stands for: of a directory, and for a .safetensors file, those beside it that
+# import may read.
+inputs() {
+	if [ -d "$1" ]; then
+		find -L "$1/" -mindepth 1 -maxdepth 1 -type f ! -name '.*' -printf '%f\0'
+	elif [[ $1 == *.safetensors ]]; then
+		find -L "$(dirname "$1")/" -mindepth 1 -maxdepth 1 -type f ! -name '.*' ! -name '*.safetensors' -printf '%f\0'
+		printf '%s\0' "$(basename "$1")"
+	else
+		printf '%s\0' "$(basename "$1")"
+	fi | LC_ALL=C sort -z
+}
+
+# digest PATH: of the content alone, wherever it lies, whenever it was written.
+digest() {
+	local dir state seen
+	dir=$1
+	[ -d "$1" ] || dir=$(dirname "$1")
+	state=$(inputs "$1" | (cd "$dir" && xargs -0 stat -L -c '%n %d %i %s %y %z' --) | sha256sum)
+	seen=$CACHE/seen/${state%% *}
+	if [ ! -s "$seen" ]; then
+		mkdir -p "$CACHE/seen"
+		[ "$(du -sLk "$1" | cut -f 1)" -lt 1000000 ] || echo "  reading $1" >&2
+		if [ -d "$1" ] || [[ $1 == *.safetensors ]]; then
+			inputs "$1" | (cd "$dir" && xargs -0 sha256sum --) | short
+		else
+			short <"$1"
+		fi >"$seen.$$"
+		mv "$seen.$$" "$seen"
+	fi
+	cat "$seen"
+}
+
+# What a stage's result depends on, a line each.
+ingredients() {
+	local word path
+	printf 'command %s\n' "$1"
+	for word in $(grep -oE '(^|[ |&;(])llmc[a-z0-9-]*' <<<"$1" | tr -d ' |&;(' | sort -u); do
+		path=$(type -P "$word") || no "no program '$word' in PATH"
+		printf 'program %s %s\n' "$word" "$(digest "$path")"
+	done
+	for word in $FILES; do
+		[[ $1 =~ \$$word([^A-Za-z0-9_]|$) ]] || continue
+		[ -n "${!word-}" ] || no "$word= is wanted: see llmc-recipes(7)"
+		[ -r "${!word}" ] || no "$word='${!word}' cannot be read"
+		printf 'file %s %s\n' "$word" "$(digest "${!word}")"
+	done
+}
+
+name() {
+	local text key program
+	[[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || no "'$1' cannot be the name of a stage: letters, digits, '.', '_', '-'"
+	text=$(ingredients "$2")
+	! grep -m 1 '^!' <<<"$text" || exit 0
+	key=$(short <<<"$text")
+	# By the program, so that recipes that call a thing differently share it.
+	read -r program _ <<<"$2"
+	program=${program##*/}
+	case $1 in
+	*.*) echo "${program#llmc-}-$key.${1##*.}" ;;
+	*) echo "${program#llmc-}-$key" ;;
+	esac
+}
+
+# Waits for who holds the lock; descendants keep it when this shell is killed, so an orphan is waited for too.
+lock() {
+	exec 9>>"$1"
+	flock -n 9 || {
+		echo "  waiting for another run, which makes ${2##*/}" >&2
+		flock 9
+	}
+}
+
+# make PART COMMAND: runs the command, which writes $O or its standard output; fails as it does.
+make_part() {
+	export O=$1
+	# What a killed run left is of use to a tool that resumes, to no other.
+	[[ $2 == *--resume* ]] || rm -rf "$(dirname "$O")"
+	mkdir -p "$(dirname "$O")"
+	# shellcheck disable=SC2016     # the name, not the value
+	if [[ $2 == *'"$O"'* ]]; then
+		bash -euo pipefail -c "$2" </dev/null
+	else
+		bash -euo pipefail -c "$2" </dev/null >"$O"
+	fi
+}
+
+run() {
+	local target=$CACHE/$1 part=$CACHE/part/$1 t0
+	mkdir -p "$CACHE/part"
+	lock "$target.txt" "$1"
+	[ ! -e "$target" ] || exit 0
+	printf '  %s: %s\n' "$1" "${2//  / }" >&2
+	t0=$EPOCHREALTIME
+	make_part "$part/$1" "$2"
+	{
+		ingredients "$2"
+		awk -v a="$t0" -v b="$EPOCHREALTIME" 'BEGIN { printf "seconds %.1f\n", b - a }'
+	} >"$target.txt"
+	sync "$part/$1" "$target.txt"
+	mv -T "$part/$1" "$target"
+	rm -rf "$part"
+}
+
+made() {        # the key of what lies at OUT
+	[ ! -r "$OUT/llmc-recipe.txt" ] || sed -n '1s/^made by //p' "$OUT/llmc-recipe.txt"
+}
+
+state() {
+	[ -n "$OUT" ] || no 'OUT= is wanted: the directory to make'
+	if [ "$(made)" = "$1" ]; then
+		echo current
+	elif [ -e "$OUT" ] && [ -z "$(made)" ] && { [ ! -d "$OUT" ] || [ -n "$(ls -A "$OUT")" ]; }; then
+		no "OUT='$OUT' is there, and no recipe made it"
+	else
+		echo old
+	fi
+}
+
+how() {         # how FILE: the commands that led to it, in order
+	local line s
+	line=$(sed -n 's/^command //p' "$CACHE/$1.txt")
+	while read -r s; do
+		how "$s"
+	done < <(grep -oE '"[$]CACHE/[^"]+"' <<<"$line" | sed 's/^.*[/]//; s/"$//')
+	echo "$1: $line"
+}
+
+out() {
+	local part=${OUT%/}.part file=$1 text=$2 s
+	shift 2
+	mkdir -p "$(dirname "$part")"
+	lock "$part.lock" "$OUT"
+	if [ "$(made)" != "$file" ]; then
+		printf '  %s: %s\n' "$OUT" "${text//  / }" >&2
+		make_part "$part/new" "$text"
+		{
+			echo "made by $file"
+			for s; do
+				how "$s"
+			done | awk '!seen[$0]++'
+			printf '%s\n' "$OUT: $text"
+		} >"$part/new/llmc-recipe.txt"
+		sync "$part/new/llmc-recipe.txt"
+		# A kill between the two leaves no OUT, and the next run makes it.
+		[ ! -e "$OUT" ] || mv -T "$OUT" "$part/old"
+		mv -T "$part/new" "${OUT%/}"
+		rm -rf "$part"
+	fi
+	rm -f "$part.lock"
+}
+
+case $1 in
+kind)
+	[ -r "$2" ] || no "'$2' cannot be read"
+	# A tar, or safetensors: a length below 2^24, then JSON.
+	if [ -f "$2" ] && { [ "$(tail -c +258 "$2" | head -c 5 | tr -d '\0')" = ustar ] ||
+		[[ $(head -c 9 "$2" | od -An -v -tx1) == *' 00 00 00 00 00 7b' ]]; }; then
+		echo tokens
+	else
+		echo text
+	fi
+	;;
+name | run | state | out) "$@" ;;
+*) echo "stage.sh: what is '$1'?" >&2; exit 2 ;;
+esac

@@ -1,0 +1,44 @@
+#!/bin/bash
+# table.sh {LABEL BUNDLE INFO EVAL}...: a table of models.  INFO is what llmc-info -j says of the bundle, EVAL what
+# llmc-eval ppl -j or kl -j does; perplexities are divided by that of the first.  BUNDLE.txt tells how long it took to
+# make: "seconds N".
+set -euo pipefail
+
+protocol=$(jq -r .protocol "$4")
+while [ $# -gt 0 ]; do
+	jq -nr --slurpfile i "$3" --slurpfile e "$4" --arg model "$1" --arg s "$(sed -n 's/^seconds //p' "$2.txt" 2>/dev/null || :)" \
+		'$i[0] as $i | $e[0] as $e | [ $model, $i.bits_per_weight, $i.bits_per_parameter * $i.parameters / 8,
+		$e.ppl, $e.kld, $e.top1, $s ] | map(. // "-") | @tsv'
+	shift 4
+done | awk -F '\t' '
+	function number(x, format) {
+		cell[NR, ++n] = x == "-" ? x : sprintf(format, x)
+	}
+	BEGIN { split("model|bits/w|bytes|perplexity|ratio|KL, nats|top-1|seconds", head, "|") }
+	{
+		if (NR == 1) base = $4
+		n = 0
+		number($1, "%s")
+		number($2, "%.3f")
+		number($3, "%.0f")
+		number($4, "%.4f")
+		number($4 / base, "%.4f")
+		number($5, "%.5f")
+		number($6 == "-" ? $6 : $6 * 100, "%.2f%%")
+		number($7, "%.1f")
+		if ($5 != "-") kl = 1
+	}
+	END {
+		for (r = 0; r <= NR; r++)
+			for (i = 1; i <= n; i++) {
+				if (!r) cell[r, i] = head[i]
+				if (length(cell[r, i]) > width[i]) width[i] = length(cell[r, i])
+			}
+		for (r = 0; r <= NR; r++) {
+			line = sprintf("%-" width[1] "s", cell[r, 1])
+			for (i = 2; i <= n; i++)
+				if (kl || (i != 6 && i != 7)) line = line sprintf("  %" width[i] "s", cell[r, i])
+			print line
+		}
+	}'
+printf '\n%s\n' "$protocol"
