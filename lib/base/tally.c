@@ -99,7 +99,8 @@ void tally_leave(struct tally *t, double work)
 	if (atomic_load(&all.over))
 		return;
 	atomic_fetch_add(&t->work, (uint64_t)work);
-	atomic_fetch_add(&t->calls, 1);
+	if (work > 0)
+		atomic_fetch_add(&t->calls, 1);
 	if (!ours || !all.depth || all.stack[all.depth - 1] != t)
 		return;
 	charge();

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/tally.h"
 #include "bundle/blockio.h"
 #include "bundle/feed.h"
 #include "bundle/ledger.h"
@@ -95,9 +96,12 @@ static int tar_error(struct bundle_in *in, const char *where)
 static int header(struct bundle_in *in)
 {
 	struct archive_entry *e;
-	int r = archive_read_next_header(in->a, &e);
 	const char *name;
+	int r;
 
+	tally_enter(&tally_read);
+	r = archive_read_next_header(in->a, &e);
+	tally_leave(&tally_read, 0);
 	if (r == ARCHIVE_EOF && !in->feed_failed)
 		return err_set(ST_BAD, "truncated: no end.json");
 	if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
@@ -126,9 +130,11 @@ static int piece(struct bundle_in *in, const void **buf, size_t *n)
 	la_int64_t off;
 	int r;
 
+	tally_enter(&tally_read);
 	do
 		r = archive_read_data_block(in->a, buf, n, &off);
 	while (r == ARCHIVE_OK && !*n);
+	tally_leave(&tally_read, 0);
 	if (r == ARCHIVE_EOF) {
 		if (in->got != in->m.size)
 			return tar_error(in, in->m.name);
@@ -141,7 +147,9 @@ static int piece(struct bundle_in *in, const void **buf, size_t *n)
 		return tar_error(in, in->m.name);
 	if ((uint64_t)off != in->got || *n > in->m.size - in->got)
 		return err_set(ST_BAD, "member '%s' has holes", in->m.name);
-	XXH3_64bits_update(in->hash, *buf, *n);
+	tally_enter(&tally_read);
+	XXH3_64bits_update(in->hash, *buf, *n);         /* the first to touch what is mapped */
+	tally_leave(&tally_read, (double)*n);
 	in->got += *n;
 	in->total += *n;
 	return 1;

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/out.h"
+#include "base/tally.h"
 #include "bundle/blockio.h"
 #include "bundle/members.h"
 #include "bundle/raw.h"
@@ -82,15 +83,19 @@ static int put(struct bundle_out *o, const void *buf, size_t n)
 	if (n > o->left)
 		return err_set(ST_FAIL, "member '%s' is longer than announced", o->done.e[o->done.n - 1].name);
 	o->left -= n;
+	tally_enter(&tally_write);
 	XXH3_64bits_update(o->hash, buf, n);
 	while (n) {
 		la_ssize_t k = archive_write_data(o->a, p, n);
 
-		if (k <= 0)
+		if (k <= 0) {
+			tally_leave(&tally_write, 0);
 			return tar_error(o);
+		}
 		p += k;
 		n -= (size_t)k;
 	}
+	tally_leave(&tally_write, 0);           /* the bytes are counted where they are written */
 	return 0;
 }
 

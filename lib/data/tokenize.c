@@ -4,10 +4,12 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "base/tally.h"
 #include "data/jtree.h"
 #include "data/tok.h"
 #include "data/tokens.h"
 #include "data/chars.h"
+#include "op/meter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +73,9 @@ static struct bytes slurp(const char *path)
 		die(ST_BAD, "cannot open '%s': %m", path);
 	do {
 		bytes_need(&b, (1 << 16) + b.n / 2);
+		tally_enter(&tally_read);
 		k = fread(b.p + b.n, 1, b.cap - b.n, f);
+		tally_leave(&tally_read, (double)k);
 		b.n += k;
 	} while (k);
 	if (ferror(f))
@@ -83,8 +87,12 @@ static struct bytes slurp(const char *path)
 
 static void encode(struct job *j, const char *s, size_t n)
 {
+	static struct tally encoding = { .name = "encoding" };
+
+	tally_enter(&encoding);
 	if (tok_encode(j->tok, s, n, (enum tok_special)j->o.special, &j->ids) < 0)
 		die_err();
+	tally_leave(&encoding, (double)n);
 }
 
 /* Each line is an object; its text is encoded by itself. */
@@ -318,6 +326,7 @@ int tokenize_main(int argc, char **argv)
 			cut_rows(&j, &t);
 		write_rows(&j, &t);
 	}
+	meter_report(NULL);
 	tokens_free(&t);
 	tok_free(j.tok);
 	free(j.ids.v);

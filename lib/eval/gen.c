@@ -7,6 +7,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "data/tok.h"
+#include "op/meter.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -191,6 +192,7 @@ int eval_gen(int argc, char **argv)
 		free(text);
 	}
 	free(v.v);
+	meter_report(w.dev);
 	unload(&w);
 	stdout_close();
 	return ST_OK;

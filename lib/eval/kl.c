@@ -7,6 +7,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/progress.h"
+#include "op/meter.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -181,6 +182,7 @@ int eval_kl(int argc, char **argv)
 		die_err();
 	protocol = eval_protocol(&t, &ref);
 	print(&res, protocol);
+	meter_report(calib_dev(ref.c));
 	free(protocol);
 	free(res.kl);
 	free(res.p);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "op/meter.h"
 #include "tensor/safetensors.h"
 
 #include <stdlib.h>
@@ -88,6 +89,7 @@ int eval_logits(int argc, char **argv)
 		die_err();
 	}
 	out_commit(o);
+	meter_report(calib_dev(p.c));
 	pass_close(&p);
 	tokens_free(&t);
 	return ST_OK;

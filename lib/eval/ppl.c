@@ -6,6 +6,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/progress.h"
+#include "op/meter.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ static int losses(struct pass *p, const struct tokens *t, double *loss)
 	double *l = xmalloc((size_t)chunk * sizeof(*l));
 	int r = 0;
 
+	progress_begin("position", total);
 	for (int64_t r0 = 0; r0 < total && r == 0; r0 += chunk) {
 		int64_t n = total - r0 < chunk ? total - r0 : chunk;
 		struct tensor lt = tensor_view(logits, DT_F32, n, p->m->vocab);
@@ -44,7 +46,9 @@ static int losses(struct pass *p, const struct tokens *t, double *loss)
 		for (int64_t i = 0; i < n && r == 0; i++)
 			if (scored(t, r0 + i))
 				loss[(r0 + i) / T * (T - 1) + (r0 + i) % T] = l[i];
+		progress_at(r0 + n);
 	}
+	progress_end();
 	free(logits);
 	free(label);
 	free(l);
@@ -122,6 +126,7 @@ int eval_ppl(int argc, char **argv)
 		die_err();
 	protocol = eval_protocol(&t, &p);
 	print(&s, &t, loss, protocol);
+	meter_report(calib_dev(p.c));
 	free(protocol);
 	free(loss);
 	pass_close(&p);

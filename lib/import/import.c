@@ -8,6 +8,7 @@
 #include "bundle/ledger.h"
 #include "bundle/pg.h"
 #include "model/family.h"
+#include "op/meter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,6 +266,8 @@ int import_run(const char *path, const char *out, enum dtype dtype)
 	if (!im.s)
 		return -1;
 	r = resolve(&im) < 0 ? -1 : write_bundle(&im, out);
+	if (r == 0)
+		meter_report(NULL);
 	free(im.layer);
 	free(im.why);
 	source_close(im.s);

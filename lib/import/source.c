@@ -2,6 +2,7 @@
 #include "import/source.h"
 
 #include "base/err.h"
+#include "base/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,9 +33,12 @@ int rfile_read(const struct rfile *f, uint64_t at, void *buf, uint64_t n)
 	char *p = buf;
 
 	while (n) {
-		/* Linux moves at most 2 GiB in a call. */
-		ssize_t k = pread(f->fd, p, n > 1 << 30 ? 1 << 30 : (size_t)n, (off_t)at);
+		ssize_t k;
 
+		tally_enter(&tally_read);
+		/* Linux moves at most 2 GiB in a call. */
+		k = pread(f->fd, p, n > 1 << 30 ? 1 << 30 : (size_t)n, (off_t)at);
+		tally_leave(&tally_read, k > 0 ? (double)k : 0);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/tally.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -106,6 +107,7 @@ struct prepare {
 	int bad;
 };
 enum { PREP_ROWS = 64 };
+static struct tally preparing = { .name = "weights" };
 
 static void prepare_rows(void *arg, int64_t item, int worker)
 {
@@ -147,7 +149,9 @@ static const struct tensor *prepared(struct fwd *f, struct block *b, enum role r
 	job.cols = tensor_cols(&p->t);
 	p->t.dt = dt;
 	p->t.data = p->own = job.out = xmalloc(tensor_bytes(&p->t));
+	tally_enter(&preparing);
 	pool_for((job.rows + PREP_ROWS - 1) / PREP_ROWS, prepare_rows, &job);
+	tally_leave(&preparing, (double)tensor_bytes(&p->t));
 	if (job.bad) {
 		err_set(ST_BAD, "'%s.%s' cannot be read", role_name(r), part_name(part));
 		fwd_forget(f, r);

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/out.h"
 #include "base/progress.h"
+#include "op/meter.h"
 #include "pack/shard.h"
 
 #include <stdio.h>
@@ -262,6 +263,7 @@ void pack_run(const struct packer *pk, const struct pack_opt *o)
 	pack_file(&p, "config.json", p.config, strlen(p.config));
 	shards_finish(p.sh);
 	dir_commit(p.dir);
+	meter_report(NULL);
 	if (pk->free)
 		pk->free(&p);
 	free(p.config);

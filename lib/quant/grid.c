@@ -1,6 +1,7 @@
 #include "quant/grid.h"
 
 #include "base/pool.h"
+#include "base/tally.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #define CLONES
 #endif
 enum { LANES = 16 };
+static struct tally fitting = { .name = "grids" }, rounding = { .name = "rounding" };
 
 /* What shares a scale: columns [0, n) of some rows. */
 struct group {
@@ -189,6 +191,7 @@ void grid_fit_rows(struct qrec *q, const float *w, const float *imp, int64_t out
 {
 	float *ones = imp ? NULL : all_ones(in), z;
 
+	tally_enter(&fitting);
 	imp = imp ? imp : ones;
 	if (q->spec.gran == G_TENSOR) {
 		fit(&q->spec, q->scale_dt, &(struct group){ w, imp, out, in, (int)in, maxq_of(&q->spec) }, &q->scale[0], &z);
@@ -200,6 +203,7 @@ void grid_fit_rows(struct qrec *q, const float *w, const float *imp, int64_t out
 	} else
 		pool_for(out, fit_row, &(struct job){ q, w, imp, in, 0, 0 });
 	free(ones);
+	tally_leave(&fitting, (double)(out * in) * sizeof(*w));
 }
 
 void grid_fit(struct qrec *q, int g, const float *w, int64_t ld, const float *imp, int64_t out, int n)
@@ -228,5 +232,7 @@ static void code_row(void *arg, int64_t o, int worker)
 
 void grid_round_rows(struct qrec *q, const float *w, int64_t out, int64_t in)
 {
+	tally_enter(&rounding);
 	pool_for(out, code_row, &(struct job){ q, w, NULL, in, 0, 0 });
+	tally_leave(&rounding, (double)(out * in) * sizeof(*w));
 }

@@ -8,6 +8,7 @@
 #include "bundle/members.h"
 #include "bundle/pg.h"
 #include "data/tokens.h"
+#include "op/meter.h"
 #include "run/calib.h"
 
 #include <stdio.h>
@@ -222,7 +223,10 @@ static int all(struct host *h, int argc, char **argv, int i)
 	h->model = *h->run.model;
 	if (h->f->begin && h->f->begin(h->st, &h->run, &h->model) < 0)
 		return -1;
-	return create(h) < 0 ? -1 : work(h);
+	if (create(h) < 0 || work(h) < 0)
+		return -1;
+	meter_report(h->run.dev);
+	return 0;
 }
 
 static void clean_up(struct host *h)
