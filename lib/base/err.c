@@ -11,6 +11,7 @@
 const char *prog = "llmc";
 int verbose;
 const char *(*err_before)(void);
+void (*err_last)(void);
 
 static _Thread_local char msg[1024];
 static _Thread_local int stat = ST_FAIL;
@@ -85,7 +86,14 @@ PRINTF(1, 0) static void talk(const char *fmt, va_list ap)
 	fwrite(line, 1, (size_t)n + 1, stderr);
 }
 
-/* The first to die speaks.  Other threads that would wait until it is done; what runs at exit and dies in turn leaves. */
+NORETURN static void leave(int status)
+{
+	if (err_last)
+		err_last();
+	_exit(status);
+}
+
+/* The first to die speaks.  Other threads that would wait until it is done; what dies of dying leaves at once. */
 static void once(int status)
 {
 	static atomic_flag dying = ATOMIC_FLAG_INIT;
@@ -96,7 +104,7 @@ static void once(int status)
 		return;
 	}
 	if (me)
-		_exit(status);
+		leave(status);
 	for (;;)
 		pause();
 }
@@ -110,6 +118,17 @@ void die(int status, const char *fmt, ...)
 	talk(fmt, ap);
 	va_end(ap);
 	exit(status);
+}
+
+void die_now(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	once(status);
+	va_start(ap, fmt);
+	talk(fmt, ap);
+	va_end(ap);
+	leave(status);
 }
 
 void die_err(void)

@@ -19,6 +19,7 @@ enum status {
 extern const char *prog;                /* "llmc-gptq"; prefix of every message */
 extern int verbose;                     /* -1 quiet, 0, 1, 2 */
 extern const char *(*err_before)(void); /* what precedes a message: progress has its line erased; or NULL */
+extern void (*err_last)(void);          /* what is left to do where exit() does not come by: temporaries; or NULL */
 
 int err_set(int status, const char *fmt, ...) PRINTF(2, 3);     /* returns -1; thread-local */
 int err_at(const char *fmt, ...) PRINTF(1, 2);                  /* puts "WHERE: " before it; returns -1 */
@@ -27,6 +28,7 @@ int err_status(void);
 void err_clear(void);
 
 NORETURN void die(int status, const char *fmt, ...) PRINTF(2, 3);
+NORETURN void die_now(int status, const char *fmt, ...) PRINTF(2, 3);     /* not by exit(): anybody's locks may be held */
 NORETURN void die_err(void);            /* with the error state's message and status */
 void warn(const char *fmt, ...) PRINTF(1, 2);                   /* silent at -q */
 void say(int level, const char *fmt, ...) PRINTF(2, 3);         /* when verbose >= level */

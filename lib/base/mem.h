@@ -10,6 +10,7 @@
 void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
+bool mem_room(size_t n);                /* is there address space for n bytes more? */
 char *xstrdup(const char *s);
 char *xvasprintf(const char *fmt, va_list) __attribute__((format(printf, 1, 0)));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

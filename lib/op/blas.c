@@ -8,6 +8,7 @@
 #include "op/blas.h"
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/pool.h"
 
 #include <cblas.h>
@@ -17,7 +18,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 /* LAPACK, as Fortran calls it: lengths of strings last. */
 void spotrf_(const char *, const int *, float *, const int *, int *, size_t);
@@ -51,22 +51,14 @@ static void symbol(void *so, const char *name, void *slot)
 	*(void **)slot = p;             /* POSIX's way from an object pointer to a function's */
 }
 
-/* Is there room for one more?  OpenBLAS itself would not ask. */
-static bool room(void)
-{
-	void *p = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return p != MAP_FAILED && !munmap(p, BUFFER);
-}
-
 static unsigned claim(void)
 {
 	void *held[MAX_BUFFER];
 	int n = 0, most = pool_threads() < MAX_BUFFER ? pool_threads() : MAX_BUFFER;
 
 	if (!lib.take || !lib.give)     /* a build that hides them claims a thread's when it first multiplies */
-		return room() ? (unsigned)most : 0;
-	while (n < most && room())
+		return mem_room(BUFFER) ? (unsigned)most : 0;
+	while (n < most && mem_room(BUFFER))    /* OpenBLAS itself would not ask */
 		held[n++] = lib.take(0);
 	for (int i = n; i--;)
 		lib.give(held[i]);
