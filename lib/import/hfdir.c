@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "tensor/safetensors.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +44,12 @@ static char *join(const char *dir, const char *name)
 	return xasprintf("%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
 }
 
+/* What cannot be looked at is there: opening it will say why. */
 static bool exists(const char *dir, const char *name)
 {
 	char *p = join(dir, name);
 	struct stat st;
-	bool yes = !stat(p, &st);
+	bool yes = !stat(p, &st) || (errno != ENOENT && errno != ENOTDIR);
 
 	free(p);
 	return yes;
