@@ -1,5 +1,7 @@
 #include "base/err.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -65,8 +67,23 @@ void err_clear(void)
 	stat = ST_FAIL;
 }
 
-/* One write per message, so that the stages of a pipe do not interleave within a line.  Control
- * characters (names come from files) are shown as '?'. */
+/* Names come from files: control characters, those of Unicode's second half too, and bytes that are no UTF-8 are
+ * shown as '?'. */
+static void tame(char *s, size_t n)
+{
+	for (size_t i = 0; i < n; ) {
+		int len = utf8_seq(s + i, n - i);
+		bool c1 = len == 2 && (unsigned char)s[i] == 0xc2 && (unsigned char)s[i + 1] < 0xa0;
+
+		if (len < 1 || c1 || (unsigned char)s[i] < 0x20 || s[i] == 0x7f) {
+			len = len < 1 ? 1 : len;
+			memset(s + i, '?', (size_t)len);
+		}
+		i += (size_t)len;
+	}
+}
+
+/* One write per message, so that the stages of a pipe do not interleave within a line. */
 PRINTF(1, 0) static void talk(const char *fmt, va_list ap)
 {
 	const char *before = err_before ? err_before() : "";
@@ -79,9 +96,7 @@ PRINTF(1, 0) static void talk(const char *fmt, va_list ap)
 	n += k < 0 ? 0 : k;
 	if (n > (int)sizeof(line) - 3)
 		n = (int)sizeof(line) - 3;
-	for (int i = start; i < n; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	tame(line + start, (size_t)(n - start));
 	line[n] = '\n';
 	fwrite(line, 1, (size_t)n + 1, stderr);
 }

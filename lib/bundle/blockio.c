@@ -58,6 +58,19 @@ static int need(struct decode *d, const char *name, const char *suffix, enum dty
 	return r;
 }
 
+static bool same_shape(const cJSON *shape, const struct tensor *t)
+{
+	const cJSON *v;
+	int k = 0;
+
+	if (!cJSON_IsArray(shape) || cJSON_GetArraySize(shape) != t->nd)
+		return false;
+	cJSON_ArrayForEach(v, shape)
+		if (!cJSON_IsNumber(v) || v->valuedouble != (double)t->dim[k++])
+			return false;
+	return true;
+}
+
 /* The words of a record. */
 static int record(const cJSON *rec, struct tensor *t, struct qrec *q)
 {
@@ -74,6 +87,8 @@ static int record(const cJSON *rec, struct tensor *t, struct qrec *q)
 	t->dt = dtype_find(dt);
 	if (t->dt != DT_F32 && t->dt != DT_F16 && t->dt != DT_BF16)
 		return err_set(ST_BAD, "record of '%s': dtype '%.20s'", t->name, dt);
+	if (!same_shape(cJSON_GetObjectItemCaseSensitive(rec, "shape"), t))
+		return err_set(ST_BAD, "record of '%s': no proper 'shape'", t->name);
 	q->scale_dt = dtype_find(scale);
 	if (q->spec.fmt == Q_NONE || t->nd != 2)
 		return err_set(ST_BAD, "record of '%s': nothing that is quantized", t->name);

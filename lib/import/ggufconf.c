@@ -73,37 +73,73 @@ static double shortest(double v)
 	return v;
 }
 
-/* Keys of other models in llama's dress: leaving them out would compute something else. */
+/* What "llama." may be followed by: keys that are read here, and keys of other models in llama's dress with the value
+ * that leaves the model as it is.  Any other would compute something else, or might. */
+enum { ANY, ZERO, ONE };
+static const struct {
+	const char *key;
+	int neutral;
+} known[] = {
+	{ "attention.head_count", ANY }, { "attention.head_count_kv", ANY }, { "attention.key_length", ANY },
+	{ "attention.layer_norm_rms_epsilon", ANY }, { "attention.value_length", ANY }, { "block_count", ANY },
+	{ "context_length", ANY }, { "embedding_length", ANY }, { "feed_forward_length", ANY },
+	{ "rope.dimension_count", ANY }, { "rope.freq_base", ANY }, { "rope.scale_linear", ANY },
+	{ "rope.scaling.factor", ANY }, { "rope.scaling.original_context_length", ANY }, { "rope.scaling.type", ANY },
+	{ "rope.scaling.finetuned", ANY }, { "vocab_size", ANY },       /* history; said by the embedding */
+	{ "expert_count", ZERO }, { "expert_used_count", ZERO }, { "attention.sliding_window", ZERO },
+	{ "attention.clamp_kqv", ZERO }, { "attn_logit_softcapping", ZERO }, { "final_logit_softcapping", ZERO },
+	{ "use_parallel_residual", ZERO }, { "attention.scale", ZERO }, { "logit_scale", ONE }, { "residual_scale", ONE },
+	{ "embedding_scale", ONE }, { "rope.scaling.attn_factor", ONE }
+};
+
+static int neutral(const struct gguf *g, const struct gguf_kv *kv, int want)
+{
+	int64_t v = 0;
+	double d = 0;
+	bool b = false;
+	int r;
+
+	if (kv->array)
+		return err_set(ST_UNSUP, "GGUF: '%s' is an array", kv->key);
+	if (kv->type == GV_STR)
+		return 0;
+	if (kv->type == GV_F32 || kv->type == GV_F64)
+		r = gguf_real(g, kv->key, &d);
+	else if (kv->type == GV_BOOL)
+		r = gguf_bool(g, kv->key, &b);
+	else
+		r = gguf_int(g, kv->key, INT64_MIN, INT64_MAX, &v);
+	return r < 0 ? -1 : d + (double)v + b == (want == ONE);
+}
+
 static int refuse_others(const struct gguf *g)
 {
-	static const char *const keys[] = { "llama.expert_count", "llama.attention.sliding_window", "llama.logit_scale",
-	                                    "llama.residual_scale", "llama.embedding_scale", "llama.attention.scale",
-	                                    "llama.rope.scaling.attn_factor", "split.count" };
 	struct gguf_str arch;
+	int64_t files = 1;
 	int r = gguf_string(g, "general.architecture", &arch);
 
-	if (r < 0)
+	if (r < 0 || gguf_int(g, "split.count", 0, UINT16_MAX, &files) < 0)
 		return -1;
 	if (!r)
 		return err_set(ST_BAD, "GGUF: no 'general.architecture'");
 	if (arch.n != 5 || memcmp(arch.s, "llama", 5))
 		return err_set(ST_UNSUP, "GGUF architecture '%.*s' is not supported; known: llama",
 		               (int)(arch.n > 80 ? 80 : arch.n), arch.s);
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		const struct gguf_kv *kv = gguf_find(g, keys[i]);
-		int64_t v = 0;
-		double d = 0;
+	if (files > 1)
+		return err_set(ST_UNSUP, "GGUF: one of %lld files: a model in one file is read", (long long)files);
+	for (int i = 0; i < g->nkv; i++) {
+		const struct gguf_kv *kv = &g->kv[i];
+		size_t k = 0, n = sizeof(known) / sizeof(*known);
 
-		if (!kv)
+		if (strncmp(kv->key, "llama.", 6))
 			continue;
-		if (kv->array)
-			return err_set(ST_BAD, "GGUF: '%s' is an array", keys[i]);
-		if (kv->type == GV_F32 || kv->type == GV_F64 ? gguf_real(g, keys[i], &d) < 0
-		    : gguf_int(g, keys[i], INT64_MIN, INT64_MAX, &v) < 0)
-			return -1;
-		/* what leaves the model as it is: no experts, a scale of one, a single file */
-		if (i == 0 || i == 1 ? v || d != 0 : i == 7 ? v > 1 : d != 1)
-			return err_set(ST_UNSUP, "GGUF: '%s' is not supported", keys[i]);
+		while (k < n && strcmp(known[k].key, kv->key + 6))
+			k++;
+		if (k < n && known[k].neutral == ANY)
+			continue;
+		r = k < n ? neutral(g, kv, known[k].neutral) : 0;
+		if (r <= 0)
+			return r < 0 ? -1 : err_set(ST_UNSUP, "GGUF: '%s' is not supported", kv->key);
 	}
 	return 0;
 }

@@ -13,12 +13,14 @@ struct cfg_key {
 	unsigned arg;
 };
 
+enum { CFG_OWN = 4 };
 struct family {
 	const char *name;
 	const char *match[4];           /* "architectures" entries */
 	struct model base;              /* defaults where the configuration is silent */
-	const struct cfg_key *cfg;      /* keys beyond the shared ones (family.c); ends with a NULL key; may be NULL */
+	const struct cfg_key *cfg;      /* keys beyond the shared ones (config.c); ends with a NULL key; may be NULL */
 	int (*resolve)(struct model *, const cJSON *config);    /* what no table can say; may be NULL */
+	const char *own[CFG_OWN];       /* keys that resolve() reads, of those that config.c would refuse */
 	const char *names[R_N];         /* checkpoint's module names; %L = layer */
 };
 
@@ -27,12 +29,12 @@ const struct family *family_find(const char *name);
 const struct family *const *family_list(void);                  /* NULL-terminated */
 
 /* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and those
- * known; ST_BAD a missing or absurd key. */
+ * known, or what would have to be computed otherwise; ST_BAD a missing or absurd key. */
 const struct family *family_resolve(struct model *, const cJSON *config);
 /* "model." of "model.embed_tokens", which checkpoints of the bare network lack: its length; 0 = none. */
 size_t family_prefix(const struct family *);
 /* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight"; without the prefix when
- * `bare`.  Returns buf. */
+ * `bare`; the role's name where the row has none.  Returns buf. */
 const char *family_tensor(const struct family *, enum role, enum part, int layer, bool bare, char *buf, size_t n);
 /* The other way.  1: a role's tensor, layer set; 0: a buffer the family ignores; -1: unknown. */
 int family_role(const struct family *, const char *name, enum role *, enum part *, int *layer);

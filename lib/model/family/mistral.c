@@ -25,5 +25,6 @@ const struct family family_mistral = {
 	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 131072, .n_kv = 8,
 	          .rope = LLAMA_ROPE },
 	.resolve = resolve,
+	.own = { "sliding_window" },
 	.names = { LLAMA_NAMES },
 };

@@ -33,5 +33,6 @@ const struct family family_qwen2 = {
 	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 32768, .n_kv = 32,
 	          .rope = LLAMA_ROPE, .flags = MF_BIAS_QKV },
 	.resolve = resolve,
+	.own = { "sliding_window" },
 	.names = { LLAMA_NAMES },
 };

@@ -1,0 +1,301 @@
+/* config.json to knobs.  What changes the computation and has no knob here is refused, never passed over: the
+ * result would be a model that looks right and is another. */
+#include "base/err.h"
+#include "model/family.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define F(f) offsetof(struct model, f)
+static const struct cfg_key shared_keys[] = {
+	{ "num_hidden_layers", CFG_INT, F(n_layer), 0 },
+	{ "hidden_size", CFG_INT, F(d_model), 0 },
+	{ "num_attention_heads", CFG_INT, F(n_head), 0 },
+	{ "num_key_value_heads", CFG_INT, F(n_kv), 0 },
+	{ "head_dim", CFG_INT, F(d_head), 0 },
+	{ "intermediate_size", CFG_INT, F(d_ff), 0 },
+	{ "vocab_size", CFG_INT, F(vocab), 0 },
+	{ "max_position_embeddings", CFG_INT, F(ctx), 0 },
+	{ "rms_norm_eps", CFG_REAL, F(eps), 0 },
+	{ "hidden_act", CFG_ACT, F(act), 0 },
+	{ "tie_word_embeddings", CFG_FLAG, F(flags), MF_TIED },
+	{ NULL, 0, 0, 0 }
+};
+
+/* Keys by which other models, or later ones under a name that is known here, compute something else.  Null, false, an
+ * empty list and the number given leave the model as it is; so does any value where the family reads the key. */
+static const struct {
+	const char *key;
+	double neutral;
+} changes[] = {
+	/* attention */
+	{ "alibi", 0 }, { "attention_bias", 0 }, { "attention_chunk_size", 0 }, { "attention_multiplier", 0 },
+	{ "attention_sinks", 0 }, { "attn_logit_softcapping", 0 }, { "attn_temperature_tuning", 0 }, { "clip_qkv", 0 },
+	{ "cross_attention_layers", 0 }, { "add_cross_attention", 0 }, { "is_encoder_decoder", 0 }, { "kv_lora_rank", 0 },
+	{ "q_lora_rank", 0 }, { "no_rope_layers", 0 }, { "no_rope_layer_interval", 0 }, { "qk_layernorm", 0 },
+	{ "qk_norm", 0 }, { "use_qk_norm", 0 }, { "qkv_bias", 0 }, { "query_pre_attn_scalar", 0 }, { "sliding_window", 0 },
+	{ "sliding_window_pattern", 0 }, { "use_logn_attn", 0 },
+	/* positions */
+	{ "rope_interleave", 0 }, { "rope_interleaved", 0 }, { "rope_local_base_freq", 0 }, { "rope_ratio", 1 },
+	{ "rotary_dim", 0 }, { "rotary_emb_base", 0 }, { "rotary_pct", 1 }, { "use_dynamic_ntk", 0 }, { "use_mrope", 0 },
+	/* the other half of a block, and how the halves meet */
+	{ "hidden_activation", 0 }, { "mlp_bias", 0 }, { "num_experts", 0 }, { "num_local_experts", 0 },
+	{ "n_routed_experts", 0 }, { "parallel_attn", 0 }, { "use_parallel_residual", 0 }, { "residual_multiplier", 1 },
+	{ "scale_depth", 0 },
+	/* both ends */
+	{ "embedding_multiplier", 1 }, { "scale_emb", 1 }, { "dim_model_base", 0 }, { "final_logit_softcapping", 0 },
+	{ "logit_scale", 1 }, { "logits_scaling", 1 }, { "word_embed_proj_dim", 0 }, { "lm_head_bias", 0 }
+};
+
+static bool reads(const struct family *f, const char *key)
+{
+	for (const struct cfg_key *k = f->cfg; k && k->key; k++)
+		if (!strcmp(k->key, key))
+			return true;
+	for (int i = 0; i < CFG_OWN && f->own[i]; i++)
+		if (!strcmp(f->own[i], key))
+			return true;
+	return false;
+}
+
+static bool neutral(const cJSON *v, double n)
+{
+	return !v || cJSON_IsNull(v) || cJSON_IsFalse(v) || (cJSON_IsNumber(v) && v->valuedouble == n) ||
+	       ((cJSON_IsArray(v) || cJSON_IsObject(v)) && !v->child);
+}
+
+static int refuse_changes(const struct family *f, const cJSON *config)
+{
+	bool slides = !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(config, "use_sliding_window"));
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++)
+		if (!neutral(cJSON_GetObjectItemCaseSensitive(config, changes[i].key), changes[i].neutral) &&
+		    !reads(f, changes[i].key) && (slides || strcmp(changes[i].key, "sliding_window")))
+			return err_set(ST_UNSUP, "'%s' is not supported in a model of family '%s'", changes[i].key, f->name);
+	return 0;
+}
+
+static int act_parse(const char *s, enum act *out)
+{
+	static const struct {
+		const char *name;
+		enum act act;
+	} t[] = {
+		{ "silu", ACT_SILU }, { "swish", ACT_SILU }, { "gelu", ACT_GELU }, { "relu", ACT_RELU },
+		{ "gelu_new", ACT_GELU_TANH }, { "gelu_pytorch_tanh", ACT_GELU_TANH }, { "gelu_fast", ACT_GELU_TANH },
+		{ "quick_gelu", ACT_QUICK_GELU }
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
+		if (!strcmp(t[i].name, s)) {
+			*out = t[i].act;
+			return 0;
+		}
+	return err_set(ST_UNSUP, "activation '%.40s' is not supported", s);
+}
+
+static int read_keys(struct model *m, const cJSON *config, const struct cfg_key *k)
+{
+	for (; k && k->key; k++) {
+		char *p = (char *)m + k->off;
+		const char *s;
+		int64_t i;
+		bool b;
+		int r = 0;
+
+		switch (k->type) {
+		case CFG_INT:
+			if ((r = json_int(config, k->key, 0, 1 << 30, &i)) > 0)
+				*(int *)p = (int)i;
+			break;
+		case CFG_REAL:
+			r = json_num(config, k->key, (double *)p);
+			break;
+		case CFG_ACT:
+			if ((r = json_str(config, k->key, &s)) > 0)
+				r = act_parse(s, (enum act *)p);
+			break;
+		case CFG_FLAG:
+			if ((r = json_bool(config, k->key, &b)) > 0)
+				*(unsigned *)p = b ? *(unsigned *)p | k->arg : *(unsigned *)p & ~k->arg;
+			break;
+		}
+		if (r < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Every key says something about the angles: one that is not known is refused. */
+static int rope_keys(const cJSON *p, const char *what)
+{
+	static const char *const known[] = {
+		"rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor", "high_freq_factor",
+		"beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor", "truncate",
+		"original_max_position_embeddings", "finetuned"         /* the last tells history */
+	};
+	const cJSON *v;
+
+	cJSON_ArrayForEach(v, p) {
+		size_t i = 0, n = sizeof(known) / sizeof(*known);
+
+		while (i < n && strcmp(known[i], v->string))
+			i++;
+		if (i == n && !cJSON_IsNull(v))
+			return err_set(ST_UNSUP, "'%.40s' in '%s' is not supported", v->string, what);
+	}
+	return 0;
+}
+
+/* Position scaling: `rope_parameters` of newer configurations, `rope_scaling` and `rope_theta` of older. */
+static int read_rope(struct model *m, const cJSON *config)
+{
+	static const char *const names[] = { "", "default", "linear", "dynamic", "llama3", "yarn" };
+	const cJSON *p = cJSON_GetObjectItemCaseSensitive(config, "rope_parameters");
+	struct rope *r = &m->rope;
+	const char *type = "default", *what = "rope_parameters";
+	double prf = 1;
+	int64_t orig = m->ctx;
+	int t = ROPE_YARN;
+
+	if (!p || cJSON_IsNull(p))
+		p = cJSON_GetObjectItemCaseSensitive(config, what = "rope_scaling");
+	if (p && !cJSON_IsNull(p) && !cJSON_IsObject(p))
+		return err_set(ST_BAD, "'%s' is not an object", what);
+	if (rope_keys(p, what) < 0)
+		return -1;
+	if (json_str(p, "rope_type", &type) < 0 || (!cJSON_GetObjectItemCaseSensitive(p, "rope_type") &&
+	    json_str(p, "type", &type) < 0))
+		return -1;
+	while (t > ROPE_NONE && strcmp(names[t], type))
+		t--;
+	if (t == ROPE_NONE)
+		return err_set(ST_UNSUP, "rope scaling '%.40s' is not supported", type);
+	r->type = (enum rope_type)t;
+	if (json_num(config, "rope_theta", &r->base) < 0 || json_num(p, "rope_theta", &r->base) < 0 ||
+	    json_num(config, "partial_rotary_factor", &prf) < 0 || json_num(p, "partial_rotary_factor", &prf) < 0 ||
+	    json_num(p, "factor", &r->factor) < 0 || json_num(p, "low_freq_factor", &r->low_freq) < 0 ||
+	    json_num(p, "high_freq_factor", &r->high_freq) < 0 || json_num(p, "beta_fast", &r->beta_fast) < 0 ||
+	    json_num(p, "beta_slow", &r->beta_slow) < 0 || json_num(p, "mscale", &r->mscale) < 0 ||
+	    json_num(p, "mscale_all_dim", &r->mscale_all_dim) < 0 ||
+	    json_num(p, "attention_factor", &r->attn_factor) < 0 || json_bool(p, "truncate", &r->truncate) < 0 ||
+	    json_int(p, "original_max_position_embeddings", 1, 1 << 30, &orig) < 0)
+		return -1;
+	if (r->type > ROPE_DEFAULT && !cJSON_GetObjectItemCaseSensitive(p, "factor"))
+		return err_set(ST_BAD, "rope scaling '%s' has no 'factor'", type);
+	r->orig_ctx = (int)orig;
+	if (!(prf > 0 && prf <= 1))
+		return err_set(ST_BAD, "'partial_rotary_factor' is %g", prf);
+	r->dim = (int)(m->d_head * prf);
+	return 0;
+}
+
+static int read_dtype(struct model *m, const cJSON *config)
+{
+	static const struct {
+		const char *name;
+		enum dtype dt;
+	} t[] = { { "float32", DT_F32 }, { "float16", DT_F16 }, { "bfloat16", DT_BF16 } };
+	const char *s = NULL;
+
+	if (json_str(config, "dtype", &s) < 0 || (!s && json_str(config, "torch_dtype", &s) < 0))
+		return -1;
+	m->dtype = s ? DT_NONE : DT_F32;
+	for (size_t i = 0; s && i < sizeof(t) / sizeof(*t); i++)
+		if (!strcmp(t[i].name, s + (strncmp(s, "torch.", 6) ? 0 : 6)))
+			m->dtype = t[i].dt;
+	return m->dtype != DT_NONE ? 0 : err_set(ST_UNSUP, "dtype '%.40s' is not supported", s);
+}
+
+/* Layers that slide, said once more: by newer configurations, for every layer. */
+static int check_layer_types(const struct model *m, const cJSON *config)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(config, "layer_types"), *v;
+	int i = 0;
+
+	if (!list || cJSON_IsNull(list))
+		return 0;
+	if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != m->n_layer)
+		return err_set(ST_BAD, "'layer_types' is not a list of %d layers", m->n_layer);
+	cJSON_ArrayForEach(v, list) {
+		const char *want = m->window && m->slide[i] ? "sliding_attention" : "full_attention";
+
+		if (!cJSON_IsString(v))
+			return err_set(ST_BAD, "'layer_types' is not a list of words");
+		if (strcmp(v->valuestring, want))
+			return err_set(ST_UNSUP, "'layer_types' has '%.40s' for layer %d, where '%s' is supported", v->valuestring, i,
+			               want);
+		i++;
+	}
+	return 0;
+}
+
+static const char *const *needed(void)
+{
+	static const char *const keys[] = { "num_hidden_layers", "hidden_size", "num_attention_heads",
+	                                    "intermediate_size", "vocab_size", NULL };
+	return keys;
+}
+
+static const struct family *unknown(const char *arch)
+{
+	char known[512] = "";
+	size_t n = 0;
+
+	for (const struct family *const *f = family_list(); *f; f++)
+		for (int k = 0; k < 4 && (*f)->match[k] && n < sizeof(known); k++)
+			n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", (*f)->match[k]);
+	err_set(ST_UNSUP, "architecture '%.80s' is not supported; known: %s", arch, known);
+	return NULL;
+}
+
+static int resolve(struct model *m, const struct family *f, const cJSON *config)
+{
+	const char *type = f->name;
+
+	for (const char *const *k = needed(); *k; k++)
+		if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(config, *k)))
+			return err_set(ST_BAD, "'%s' is missing or no number", *k);
+	if (json_str(config, "model_type", &type) < 0)
+		return -1;
+	if (strcmp(type, f->name))
+		return err_set(ST_UNSUP, "'model_type' is '%.40s', where the architecture is of family '%s'", type, f->name);
+	if (refuse_changes(f, config) < 0)
+		return -1;
+	*m = f->base;
+	snprintf(m->family, sizeof(m->family), "%s", f->name);
+	if (read_keys(m, config, shared_keys) < 0 || read_keys(m, config, f->cfg) < 0)
+		return -1;
+	if (!m->n_kv)
+		m->n_kv = m->n_head;
+	if (m->n_head < 1 || m->n_layer < 1 || m->n_layer > MAX_LAYER)
+		return err_set(m->n_layer > MAX_LAYER ? ST_UNSUP : ST_BAD, "%d heads and %d layers", m->n_head, m->n_layer);
+	if (!m->d_head) {
+		if (m->d_model % m->n_head)
+			return err_set(ST_BAD, "'hidden_size' %d is not a multiple of %d heads", m->d_model, m->n_head);
+		m->d_head = m->d_model / m->n_head;
+	}
+	if (read_rope(m, config) < 0 || read_dtype(m, config) < 0 || (f->resolve && f->resolve(m, config) < 0) ||
+	    check_layer_types(m, config) < 0)
+		return -1;
+	if (!(m->attn_scale > 0))
+		m->attn_scale = 1 / sqrt(m->d_head);
+	return model_check(m);
+}
+
+const struct family *family_resolve(struct model *m, const cJSON *config)
+{
+	const cJSON *a = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(config, "architectures"), 0);
+	const struct family *f;
+
+	if (!cJSON_IsString(a)) {
+		err_set(ST_BAD, "no 'architectures'");
+		return NULL;
+	}
+	f = family_match(a->valuestring);
+	if (!f)
+		return unknown(a->valuestring);
+	return resolve(m, f, config) < 0 ? NULL : f;
+}
+
