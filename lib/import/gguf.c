@@ -175,6 +175,26 @@ static int disjoint(const struct gguf *g, uint64_t start, uint64_t align)
 	return r;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int distinct(const struct gguf *g)
+{
+	const char **n = xmalloc(((size_t)g->nt + 1) * sizeof(*n));
+	int r = 0;
+
+	for (int i = 0; i < g->nt; i++)
+		n[i] = g->t[i].name;
+	qsort(n, (size_t)g->nt, sizeof(*n), by_name);
+	for (int i = 1; i < g->nt && r == 0; i++)
+		if (!strcmp(n[i - 1], n[i]))
+			r = err_set(ST_BAD, "GGUF: tensor '%s' stands twice", n[i]);
+	free(n);
+	return r;
+}
+
 /* Offsets become places in the file. */
 static int place(struct gguf *g, uint64_t size)
 {
@@ -195,7 +215,7 @@ static int place(struct gguf *g, uint64_t size)
 			return err_set(ST_BAD, "GGUF: the data of tensor '%s' do not lie in the file: truncated?",
 			               t->name);
 	}
-	return disjoint(g, start, (uint64_t)align);
+	return distinct(g) < 0 ? -1 : disjoint(g, start, (uint64_t)align);
 }
 
 /* Each key and tensor takes some bytes at least: so the tables allocated here are a small multiple of what

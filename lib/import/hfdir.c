@@ -29,7 +29,7 @@ struct where {
 struct hfdir {
 	char *dir;
 	const char **shard;             /* [nshard] file names */
-	uint64_t *size;
+	struct mark *mark;              /* [nshard]; size 0: not opened yet */
 	int nshard;
 	struct where *w;                /* [nt], in the order of source.t */
 	struct rfile cur;               /* the shard read last */
@@ -65,9 +65,9 @@ static int select_shard(struct hfdir *h, int k)
 	h->cur_path = join(h->dir, h->shard[k]);
 	if (rfile_open(&h->cur, h->cur_path) < 0)
 		return -1;
-	if (h->size[k] && h->cur.size != h->size[k])
-		return err_set(ST_BAD, "'%s' changed its size while it was read", h->cur_path);
-	h->size[k] = h->cur.size;
+	if (h->mark[k].size && mark_same(h->cur_path, &h->cur.mark, &h->mark[k]) < 0)
+		return -1;
+	h->mark[k] = h->cur.mark;
 	h->cur_shard = k;
 	return 0;
 }
@@ -89,7 +89,7 @@ static void close_dir(struct source *s)
 	free(h->cur_path);
 	free(h->dir);
 	free(h->shard);
-	free(h->size);
+	free(h->mark);
 	free(h->w);
 	free(h);
 }
@@ -261,7 +261,7 @@ static int read_weights(struct source *s, struct hfdir *h, const char *lone, XXH
 		free(want);
 		return -1;
 	}
-	h->size = xcalloc((size_t)h->nshard, sizeof(*h->size));
+	h->mark = xcalloc((size_t)h->nshard, sizeof(*h->mark));
 	r = 0;
 	for (int k = 0; k < h->nshard && r == 0; k++)
 		r = read_shard(s, h, k, x);

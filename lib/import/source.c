@@ -11,6 +11,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static struct mark mark(const struct stat *s)
+{
+	return (struct mark){ s->st_dev, s->st_ino, (uint64_t)s->st_size, s->st_mtim.tv_sec, s->st_mtim.tv_nsec };
+}
+
+int mark_same(const char *path, const struct mark *a, const struct mark *b)
+{
+	if (a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->sec == b->sec && a->nsec == b->nsec)
+		return 0;
+	return err_set(ST_BAD, "'%s' changed while it was read", path);
+}
+
 int rfile_open(struct rfile *f, const char *path)
 {
 	struct stat st;
@@ -25,11 +37,14 @@ int rfile_open(struct rfile *f, const char *path)
 		return err_set(ST_BAD, "'%s' is not a regular file", path);
 	}
 	f->size = (uint64_t)st.st_size;
+	f->mark = mark(&st);
 	return 0;
 }
 
 int rfile_read(const struct rfile *f, uint64_t at, void *buf, uint64_t n)
 {
+	struct stat st;
+	struct mark now;
 	char *p = buf;
 
 	while (n) {
@@ -50,7 +65,10 @@ int rfile_read(const struct rfile *f, uint64_t at, void *buf, uint64_t n)
 		at += (uint64_t)k;
 		n -= (uint64_t)k;
 	}
-	return 0;
+	if (fstat(f->fd, &st) < 0)
+		return err_set(ST_FAIL, "cannot stat '%s': %s", f->path, strerror(errno));
+	now = mark(&st);
+	return mark_same(f->path, &now, &f->mark);
 }
 
 void rfile_close(struct rfile *f)
@@ -62,7 +80,7 @@ void rfile_close(struct rfile *f)
 
 void *source_slurp(const char *path, uint64_t max, size_t *len)
 {
-	struct rfile f;
+	struct rfile f = { .fd = -1 };
 	char *buf;
 
 	if (rfile_open(&f, path) < 0)

@@ -38,14 +38,20 @@ void source_close(struct source *);
 int hfdir_open(struct source *, const char *dir, const char *lone);     /* lone: file name of the one weights file, or NULL */
 int ggufile_open(struct source *, const char *path, enum dtype);
 
-/* A regular file for reading; never blocks on a pipe. */
+/* A regular file for reading; never blocks on a pipe.  Which file it was and when it was written is kept, so that one
+ * that is written while it is read, or exchanged for another, is found out. */
 struct rfile {
 	const char *path;               /* borrowed, for messages */
 	int fd;
 	uint64_t size;
+	struct mark {
+		uint64_t dev, ino, size;
+		int64_t sec, nsec;      /* of the last change of its content */
+	} mark;
 };
 int rfile_open(struct rfile *, const char *path);                       /* ST_BAD when it is not there */
-int rfile_read(const struct rfile *, uint64_t at, void *buf, uint64_t n);       /* all n bytes or -1 */
+int mark_same(const char *path, const struct mark *, const struct mark *);      /* else -1, error set (ST_BAD) */
+int rfile_read(const struct rfile *, uint64_t at, void *buf, uint64_t n);       /* all n bytes, unchanged, or -1 */
 void rfile_close(struct rfile *);
 
 /* A whole file of at most max bytes, NUL-terminated beyond its length; malloc'd.  NULL: error set. */

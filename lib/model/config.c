@@ -298,4 +298,3 @@ const struct family *family_resolve(struct model *m, const cJSON *config)
 		return unknown(a->valuestring);
 	return resolve(m, f, config) < 0 ? NULL : f;
 }
-
