@@ -26,7 +26,8 @@
  *
  * What is written is whole lines: a line over the one that stands there, or a message that first erases it, each in
  * one write.  So nothing worse than a stale line, until the next is drawn, can come of two that write at once. */
-#define ERASE "\r\033[K"
+#define REST "\033[K"                   /* erases from the cursor on */
+#define ERASE "\r" REST
 enum { RANK = 1 << 22 };                /* more than there are process ids */
 static const double period = 0.2;
 
@@ -36,6 +37,7 @@ static struct {
 	int64_t total;
 	_Atomic int64_t done;
 	_Atomic double moved;           /* seconds() when `done` last changed */
+	_Atomic double each;            /* seconds for one of them, of late; 0: not known */
 	double start;
 	uint64_t flops, bytes;          /* counted before it began */
 	atomic_bool on, visible;
@@ -120,7 +122,7 @@ static void parts(char part[N_PART][64], double now)
 {
 	int64_t done = atomic_load(&bar.done);
 	const char *stage = tally_now();
-	double spent = now - bar.start, left;
+	double spent = now - bar.start, each = atomic_load(&bar.each), left;
 	uint64_t flops = tally_flops() - bar.flops, bytes = bytes_moved() - bar.bytes;
 	char clock[32];
 
@@ -138,10 +140,10 @@ static void parts(char part[N_PART][64], double now)
 		snprintf(part[RATE_], sizeof(*part), ", %.1f MB/s", (double)bytes / spent * 1e-6);
 	span(clock, sizeof(clock), spent);
 	snprintf(part[SPENT], sizeof(*part), ", %s", clock);
-	if (done > 0 && done < bar.total) {
-		double moved = atomic_load(&bar.moved);
+	if (each > 0 && done < bar.total) {
+		double since = now - atomic_load(&bar.moved);
 
-		left = (moved - bar.start) / (double)done * (double)(bar.total - done) - (now - moved);
+		left = (since > each ? since : each) * (double)(bar.total - done) - since;
 		span(clock, sizeof(clock), left > 0 ? left : 0);
 		snprintf(part[LEFT], sizeof(*part), ", %s to go", clock);
 	}
@@ -166,7 +168,7 @@ static void draw(double now)
 		n = (int)(sizeof(line) - sizeof(ERASE)) - 1;
 	if (n > room + 1)                               /* the carriage return takes no room */
 		n = room + 1;
-	strcpy(line + n, ERASE + 1);
+	strcpy(line + n, REST);
 	if (write(STDERR_FILENO, line, strlen(line)) < 0)
 		return;
 	atomic_store(&bar.visible, true);
@@ -220,6 +222,34 @@ const char *progress_erase(void)
 	return isatty(STDERR_FILENO) && others(1) ? ERASE : "";
 }
 
+/* A program that is killed takes its line with it.  Async-signal-safe; what was there before is put back, be it the
+ * remover of temporaries or the default, and strikes on return. */
+static const int fatal[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT };
+enum { N_FATAL = sizeof(fatal) / sizeof(*fatal) };
+static struct sigaction former[N_FATAL];
+
+static void on_signal(int sig)
+{
+	if (atomic_load(&bar.visible) && write(STDERR_FILENO, ERASE, sizeof(ERASE) - 1) < 0)
+		atomic_store(&bar.visible, false);
+	for (int i = 0; i < N_FATAL; i++)
+		if (fatal[i] == sig)
+			sigaction(sig, &former[i], NULL);
+	raise(sig);
+}
+
+static void arm(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigfillset(&sa.sa_mask);
+	for (int i = 0; i < N_FATAL; i++) {
+		sigaction(fatal[i], NULL, &former[i]);
+		if (former[i].sa_handler != SIG_IGN)
+			sigaction(fatal[i], &sa, NULL);
+	}
+}
+
 static bool wanted(void)
 {
 	const char *term = getenv("TERM");
@@ -245,6 +275,7 @@ void progress_begin(const char *what, int64_t total)
 		pthread_cond_init(&bar.stop, &attr);
 		pthread_condattr_destroy(&attr);
 		atexit(progress_end);
+		arm();
 		ready = true;
 	}
 	snprintf(bar.what, sizeof(bar.what), "%s", what);
@@ -254,6 +285,7 @@ void progress_begin(const char *what, int64_t total)
 	bar.bytes = bytes_moved();
 	atomic_store(&bar.done, 0);
 	atomic_store(&bar.moved, bar.start);
+	atomic_store(&bar.each, 0);
 	atomic_store(&bar.on, true);
 	sigfillset(&all);                       /* signals are the other threads' matter */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -265,9 +297,18 @@ void progress_begin(const char *what, int64_t total)
 
 void progress_at(int64_t done)
 {
+	double now, each, before;
+
+	if (bar.total > 0 && done > bar.total)
+		done = bar.total;               /* a model has more than its layers */
 	if (!atomic_load(&bar.on) || atomic_load(&bar.done) == done)
 		return;
-	atomic_store(&bar.moved, seconds());
+	now = seconds();
+	each = (now - atomic_load(&bar.moved)) / (double)llabs((long long)(done - atomic_load(&bar.done)));
+	before = atomic_load(&bar.each);
+	/* What a resumed run does again goes by quickly: the last ones weigh most. */
+	atomic_store(&bar.each, before > 0 ? (before + each) / 2 : each);
+	atomic_store(&bar.moved, now);
 	atomic_store(&bar.done, done);
 }
 

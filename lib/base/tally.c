@@ -186,12 +186,13 @@ void tally_print(double f32, double bf16)
 		sum += t->seconds;
 	}
 	fprintf(f, "%-12s %9s %9.3f %4.0f%%\n", "other", "-", wall - sum, wall > 0 ? 100 * (wall - sum) / wall : 0);
-	fprintf(f, "%-12s %9s %9.3f  100%%", "total", "-", wall);
+	fprintf(f, "%-12s %9s %9.3f  100%%\n", "total", "-", wall);
+	if (f32 > 0 || bf16 > 0)
+		fputs("GEMM:", f);
 	if (f32 > 0)
-		fprintf(f, "; products: f32 %.1f GFLOP/s", f32 * 1e-9);
+		fprintf(f, " f32 %.1f GFLOP/s%s", f32 * 1e-9, bf16 > 0 ? "," : "\n");
 	if (bf16 > 0)
-		fprintf(f, "%s bf16 %.1f GFLOP/s", f32 > 0 ? "," : "; products:", bf16 * 1e-9);
-	fputc('\n', f);
+		fprintf(f, " bf16 %.1f GFLOP/s\n", bf16 * 1e-9);
 	if (!fclose(f))
 		fwrite(text, 1, len, stderr);
 	free(text);

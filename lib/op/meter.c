@@ -210,11 +210,12 @@ void meter_unwrap(struct dev *d)
 static struct tensor noise(enum dtype dt, int64_t n)
 {
 	struct tensor t = tensor_view(xmalloc((size_t)(n * n) * dtype_size(dt)), dt, n, n);
+	float row[SIDE];
 
-	for (int64_t i = 0; i < n * n; i++) {
-		float f = (float)(i * 37 % 199 - 99) / 99;
-
-		from_f32((char *)t.data + i * (int64_t)dtype_size(dt), dt, &f, 1);
+	for (int64_t i = 0; i < n; i++) {
+		for (int64_t j = 0; j < n; j++)
+			row[j] = (float)((i * 29 + j * 37) % 199 - 99) / 99;
+		from_f32((char *)t.data + i * n * (int64_t)dtype_size(dt), dt, row, (size_t)n);
 	}
 	return t;
 }
