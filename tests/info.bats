@@ -88,7 +88,8 @@ setup() {
 	mkbundle --kind tokens -o t.llmc
 	try llmc-info t.llmc
 	[ "$(cut -f 1 <<<"${lines[1]}")" = tokens ]
-	try llmc-info -c t.llmc
+	fails 1 "no member 'tokens.safetensors'" llmc-info -c t.llmc
+	try llmc-info -c "$ROOT/tests/fuzz/corpus/fuzz_tokens/bundle"
 }
 
 @test "llmc-info: misuse" {

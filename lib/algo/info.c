@@ -3,6 +3,7 @@
 #include "algo/table.h"
 #include "base/err.h"
 #include "bundle/bundle.h"
+#include "data/tokens.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -260,21 +261,69 @@ int info_print(const char *path, bool tensors, bool json)
 	return r;
 }
 
+/* Numbers, every one of them; of what is quantized the reader has seen to it. */
+static int finite(const struct block *b)
+{
+	char label[32];
+
+	for (int i = 0; i < b->nt; i++) {
+		const struct tensor *t = &b->t[i];
+		int64_t at = b->q[i].spec.fmt == Q_NONE ? first_nonfinite(t->data, t->dt, (size_t)tensor_count(t)) : -1;
+
+		if (at >= 0)
+			return err_set(ST_BAD, "%s: tensor '%s' is not finite at element %lld", block_label(b, label), t->name,
+			               (long long)at);
+	}
+	return 0;
+}
+
+static int check_block(struct bundle_in *in)
+{
+	struct block b;
+	int r;
+
+	if (bundle_get_block(in, &b) < 0)
+		return -1;
+	r = finite(&b) < 0 ? err_at("%s", bundle_name(in)) : 0;
+	block_free(&b);
+	return r;
+}
+
+static int check_tokens(struct bundle_in *in)
+{
+	struct tokens t = { 0 };
+	struct arena mem = { 0 };
+	void *buf;
+	size_t len;
+	int r = bundle_get_bytes(in, &mem, UINT64_MAX, &buf, &len);
+
+	if (r == 0 && (r = tokens_parse(&t, buf, len)) < 0)
+		err_at("%s: %s", bundle_name(in), TOKENS_MEMBER);
+	tokens_free(&t);
+	arena_free(&mem);
+	return r;
+}
+
 int info_check(const char *path)
 {
 	struct bundle_in *in = bundle_open(path);
+	bool tokens = in && !strcmp(bundle_kind(in), "tokens"), seen = false;
 	struct member m;
-	struct block b;
 	int r;
 
 	if (!in)
 		return -1;
-	while ((r = bundle_next(in, &m)) > 0)
-		if (m.kind == M_BLOCK) {
-			if ((r = bundle_get_block(in, &b)) < 0)
-				break;
-			block_free(&b);
+	while ((r = bundle_next(in, &m)) > 0) {
+		bool ids = tokens && !strcmp(m.name, TOKENS_MEMBER);
+
+		seen |= ids;
+		if ((m.kind == M_BLOCK && check_block(in) < 0) || (ids && check_tokens(in) < 0)) {
+			r = -1;
+			break;
 		}
+	}
+	if (r == 0 && tokens && !seen)
+		r = err_set(ST_BAD, "%s: no member '%s'", bundle_name(in), TOKENS_MEMBER);
 	bundle_close(in);
 	return r;
 }

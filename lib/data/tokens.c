@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
-#define MEMBER "tokens.safetensors"
-
 static uint64_t digest(const struct tokens *t)
 {
 	int64_t dim[2] = { t->N, t->T };
@@ -31,9 +29,9 @@ static uint64_t digest(const struct tokens *t)
 	return d;
 }
 
-/* Ids of the tensor "input_ids" in a safetensors file that is wholly in memory. */
-static int from_st(struct tokens *t, const char *buf, size_t len)
+int tokens_parse(struct tokens *t, const void *file, size_t len)
 {
+	const char *buf = file;
 	struct st st;
 	const struct tensor *x;
 	struct st_entry *e;
@@ -41,7 +39,7 @@ static int from_st(struct tokens *t, const char *buf, size_t len)
 
 	if (len < 8)
 		return err_set(ST_BAD, "too short for safetensors");
-	if (!st_head_size(buf, len, len) || st_parse(&st, buf, len, MEMBER) < 0)
+	if (!st_head_size(buf, len, len) || st_parse(&st, buf, len, TOKENS_MEMBER) < 0)
 		return -1;
 	e = st_find(&st, "input_ids");
 	x = e ? &e->t : NULL;
@@ -98,18 +96,18 @@ static int from_bundle(struct tokens *t, const char *path)
 		void *buf;
 		size_t len;
 
-		if (strcmp(m.name, MEMBER) || t->ids)
+		if (strcmp(m.name, TOKENS_MEMBER) || t->ids)
 			continue;
 		if ((rc = bundle_get_bytes(in, &mem, UINT64_MAX, &buf, &len)) < 0)
 			break;
-		if ((rc = from_st(t, buf, len)) < 0) {
-			err_at("%s: %s", bundle_name(in), MEMBER);
+		if ((rc = tokens_parse(t, buf, len)) < 0) {
+			err_at("%s: %s", bundle_name(in), TOKENS_MEMBER);
 			break;
 		}
 		arena_free(&mem);
 	}
 	if (rc == 0 && !t->ids)
-		rc = err_set(ST_BAD, "%s: no member '%s'", bundle_name(in), MEMBER);
+		rc = err_set(ST_BAD, "%s: no member '%s'", bundle_name(in), TOKENS_MEMBER);
 	how = cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "tokens");
 	if (rc == 0 && how)
 		t->how = cJSON_Duplicate(how, 1);
@@ -147,7 +145,7 @@ static int from_file(struct tokens *t, const char *path)
 	rc = fread(buf, 1, (size_t)sb.st_size, f) == (size_t)sb.st_size ? 0 : err_set(ST_BAD, "cannot read it all");
 	fclose(f);
 	if (rc == 0)
-		rc = from_st(t, buf, (size_t)sb.st_size);
+		rc = tokens_parse(t, buf, (size_t)sb.st_size);
 	free(buf);
 	return rc < 0 ? err_at("%s", path) : 0;
 }
@@ -222,7 +220,7 @@ int tokens_save(const struct tokens *t, const char *path, cJSON *how)
 		cJSON_Delete(report);
 		return -1;
 	}
-	if (bundle_put_tensors(out, MEMBER, &x, 1, NULL) < 0) {
+	if (bundle_put_tensors(out, TOKENS_MEMBER, &x, 1, NULL) < 0) {
 		cJSON_Delete(report);
 		bundle_abort(out);
 		return -1;

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#define TOKENS_MEMBER "tokens.safetensors"          /* in a token bundle */
+
 struct tokens {
 	int32_t *ids;                   /* [N, T]; owned */
 	int64_t N, T;
@@ -16,6 +18,8 @@ struct tokens {
 /* Path of a token bundle ("-" = stdin) or of a safetensors file with an integer tensor "input_ids" [N,T]
  * (or [T]); other tensors are ignored.  -1: error set. */
 int tokens_load(struct tokens *, const char *path);
+/* Ids of the tensor "input_ids" in a safetensors file that is wholly in memory; no digest.  -1: error set (ST_BAD). */
+int tokens_parse(struct tokens *, const void *file, size_t len);
 /* Keeps the first n rows (0 = all) and cuts each to its first T tokens (0 = all).  -1: fewer there. */
 int tokens_limit(struct tokens *, int64_t n, int64_t T);
 int tokens_save(const struct tokens *, const char *path, cJSON *how);           /* token bundle; how taken */
