@@ -13,7 +13,6 @@ struct state {
 	struct gptq_opts o;
 	int scale;                      /* enum scale_opt */
 	bool compare;
-	cJSON *layers;                  /* report: one object a linear; owned by run->report */
 };
 
 static const struct opt opts[] = {
@@ -101,7 +100,7 @@ static void report(struct work *w, const struct linear *l, const struct gptq_hes
 		warn("block %d: cannot factor Hessian of '%s' even with damp %g; rounded by its diagonal alone",
 		     w->b->index, l->role, h->damp);
 	}
-	json_push(w->st->layers, o);
+	json_push(cJSON_GetObjectItemCaseSensitive(w->run->report, "linears"), o);
 	say(1, "block %d: %-9s loss %.6g", w->b->index, l->role, loss);
 }
 
@@ -173,7 +172,7 @@ static int begin(void *st, struct run *run, struct model *out)
 		return err_set(ST_USAGE, "--calib is needed");
 	if (s->o.match > 0)
 		calib_twin(run->calib);
-	json_put(run->report, "linears", s->layers = json_arr());
+	json_put(run->report, "linears", json_arr());
 	return 0;
 }
 
@@ -196,7 +195,7 @@ static int block(void *st, struct run *run, struct block *b)
 const struct filter filter_gptq = {
 	.tool = { "llmc-gptq", "[options] --calib FILE -w SPEC [FILE]",
 	          "quantize weights with error compensation (GPTQ)",
-	          OPT_IO | OPT_TALK | OPT_DEVICE | OPT_CALIB | OPT_QSPEC, opts },
+	          OPT_IO | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_CALIB | OPT_QSPEC, opts },
 	.state = sizeof(struct state),
 	.begin = begin,
 	.block = block,

@@ -39,7 +39,7 @@ static int block(void *st, struct run *run, struct block *b)
 
 const struct filter filter_quant = {
 	.tool = { "llmc-quant", "[options] -w SPEC [FILE]", "quantize weights without calibration",
-	          OPT_IO | OPT_TALK | OPT_DEVICE | OPT_QSPEC, opts },
+	          OPT_IO | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_QSPEC, opts },
 	.state = sizeof(struct state),
 	.block = block,
 };

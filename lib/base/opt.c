@@ -25,9 +25,17 @@ struct common common;
 #define AT(field) offsetof(struct common, field)
 enum { MAX_ROW = 128, LONG = 256 };
 
-static const struct opt io[] = {
+static const struct opt output[] = {
 	{ .name = "output", .letter = 'o', .type = O_FILE, .off = AT(output), .arg = "FILE", .flags = OPT_QUIET,
 	  .help = "write there, all or nothing, instead of to standard output" },
+	{ .type = O_END }
+};
+static const struct opt resume[] = {
+	{ .name = "resume", .type = O_FLAG, .off = AT(resume), .flags = OPT_QUIET,
+	  .help = "go on where an earlier run of the same command was stopped" },
+	{ .type = O_END }
+};
+static const struct opt pg[] = {
 	{ .name = "no-pg", .type = O_FLAG, .off = AT(no_pg), .flags = OPT_QUIET,
 	  .help = "leave this run out of the provenance chain" },
 	{ .type = O_END }
@@ -90,7 +98,7 @@ static const struct {
 	const struct opt *row;
 } group[] = {
 	{ OPT_QSPEC, qspec }, { OPT_CALIB, calib }, { OPT_SEED, seed }, { OPT_DEVICE, device },
-	{ OPT_IO, io }, { OPT_DRY, dry }, { OPT_JSON, json }, { OPT_TALK, talk },
+	{ OPT_OUT, output }, { OPT_RESUME, resume }, { OPT_PG, pg }, { OPT_DRY, dry }, { OPT_JSON, json }, { OPT_TALK, talk },
 };
 enum { N_GROUP = sizeof(group) / sizeof(*group) };
 
@@ -305,7 +313,7 @@ static void help(void)
 		const char *title;
 	} title[] = {
 		{ OPT_QSPEC, "Quantizer" }, { OPT_CALIB, "Calibration" }, { OPT_DEVICE | OPT_SEED, "Computation" },
-		{ OPT_IO | OPT_DRY | OPT_JSON | OPT_TALK, "General" },
+		{ OPT_IO | OPT_RESUME | OPT_DRY | OPT_JSON | OPT_TALK, "General" },
 	};
 
 	printf("usage: %s %s\n", t->name, t->usage);

@@ -42,12 +42,16 @@ struct strlist {
 
 /* Shared groups, filled into the one `common`. */
 enum opt_group {
-	OPT_IO = 1, OPT_TALK = 2, OPT_DEVICE = 4, OPT_CALIB = 8, OPT_QSPEC = 16, OPT_SEED = 32,
+	OPT_OUT = 1, OPT_TALK = 2, OPT_DEVICE = 4, OPT_CALIB = 8, OPT_QSPEC = 16, OPT_SEED = 32,
 	OPT_DRY = 64,                   /* -n; the tool must honour it */
-	OPT_JSON = 128                  /* -j */
+	OPT_JSON = 128,                 /* -j */
+	OPT_PG = 256, OPT_IO = OPT_OUT | OPT_PG,
+	OPT_RESUME = 512                /* --resume; the tool must honour it */
 };
 struct common {
-	/* IO */     const char *output; bool no_pg;
+	/* OUT */    const char *output;
+	/* PG */     bool no_pg;
+	/* RESUME */ bool resume;
 	/* TALK */   bool quiet; int progress /* enum opt_progress */;  /* -v goes to `verbose` */
 	/* JSON */   bool json;
 	/* DRY */    bool dry;

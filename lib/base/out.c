@@ -1,174 +1,22 @@
-#include "base/out.h"
+#include "base/outint.h"
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/tally.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUF = 1 << 20, RANDOM = 6 };
+enum { BUF = 1 << 20 };
 
-/* The temporaries: a list that only grows, newest first, so that a directory comes after its files.  The
- * signal handler walks it: nodes are never freed, and `live` is all that changes in one. */
-struct temp {
-	struct temp *next;
-	char *path;
-	bool dir;
-	pid_t owner;                    /* a forked child removes nothing of its parent's */
-	atomic_bool live;
-};
-static struct temp *_Atomic temps;
-
-struct out {
-	int fd;
-	char *name;                     /* the target, for messages */
-	char *final;                    /* what the temporary is renamed to; NULL: written in place */
-	struct temp *temp;              /* NULL: written in place */
-	bool std;                       /* stdout: never closed */
-	char *buf;
-	size_t n;
-};
-
-struct out_dir {
-	char *name, *final;
-	struct temp *temp;
-	struct temp **file;             /* [nfile], inside it */
-	size_t nfile, cap;
-};
-
-/* Async-signal-safe. */
-static void remove_temps(void)
-{
-	int err = errno;
-	pid_t me = getpid();
-
-	for (struct temp *t = atomic_load(&temps); t; t = t->next)
-		if (atomic_load(&t->live) && t->owner == me) {
-			if (t->dir)
-				rmdir(t->path);
-			else
-				unlink(t->path);
-			atomic_store(&t->live, false);
-		}
-	errno = err;
-}
-
-static const int fatal[] = {
-	SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU,
-	SIGABRT, SIGBUS, SIGSEGV, SIGFPE, SIGILL
-};
-enum { N_FATAL = sizeof(fatal) / sizeof(*fatal) };
-static struct sigaction before[N_FATAL];
-
-/* Puts back what was there, the default or a sanitizer's report, and raises the signal again: it is blocked
- * in here and strikes on return.  A fault needs no raising, the instruction will be run again. */
-static void on_signal(int sig, siginfo_t *info, void *context)
-{
-	bool fault = info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL);
-
-	(void)context;
-	remove_temps();
-	for (int i = 0; i < N_FATAL; i++)
-		if (fatal[i] == sig)
-			sigaction(sig, &before[i], NULL);
-	if (!fault)
-		raise(sig);
-}
-
-static void arm(void)
-{
-	static bool armed;
-	struct sigaction sa;
-
-	if (armed)
-		return;
-	armed = true;
-	atexit(remove_temps);
-	signal(SIGXFSZ, SIG_IGN);       /* a file too large is an error of write(2), with a message */
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_sigaction = on_signal;
-	sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
-	sigfillset(&sa.sa_mask);
-	for (int i = 0; i < N_FATAL; i++) {
-		sigaction(fatal[i], NULL, &before[i]);
-		if (before[i].sa_handler != SIG_IGN)            /* nohup's SIGHUP stays ignored */
-			sigaction(fatal[i], &sa, NULL);
-	}
-}
-
-static struct temp *enlist(char *path, bool dir)
-{
-	struct temp *t = xcalloc(1, sizeof(*t));
-
-	t->path = path;
-	t->dir = dir;
-	t->owner = getpid();
-	t->next = atomic_load(&temps);
-	while (!atomic_compare_exchange_weak(&temps, &t->next, t))
-		;
-	return t;
-}
-
-/* "dir/.NAME.XXXXXX" beside "dir/NAME", of letters that nobody can guess. */
-static char *temp_name(const char *final)
-{
-	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	const char *base = strrchr(final, '/');
-	unsigned char r[RANDOM];
-	char x[RANDOM + 1];
-
-	base = base ? base + 1 : final;
-	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
-		die(ST_FAIL, "cannot get random bytes: %s", strerror(errno));
-	for (int i = 0; i < RANDOM; i++)
-		x[i] = set[r[i] % (sizeof(set) - 1)];
-	x[RANDOM] = '\0';
-	/* A name of 255 bytes is legal, and the temporary's is longer by eight. */
-	return xasprintf("%.*s.%.200s.%s", (int)(base - final), final, base, x);
-}
-
-/* Creates the temporary with the umask's mode.  Signals wait, so that none strikes between creating and
- * enlisting.  -1: errno says why. */
-static int create_temp(const char *final, bool dir, struct temp **out)
-{
-	sigset_t all, old;
-	int fd = -1, err;
-
-	arm();
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	for (int try = 0; try < 100; try++) {
-		char *path = temp_name(final);
-
-		fd = dir ? mkdir(path, 0777) : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		err = errno;
-		if (fd >= 0) {
-			*out = enlist(path, dir);
-			atomic_store(&(*out)->live, true);
-			break;
-		}
-		free(path);
-		errno = err;
-		if (err != EEXIST)
-			break;
-	}
-	err = errno;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = err;
-	return fd;
-}
-
-static struct out *out_new(int fd, const char *name)
+struct out *out_new(int fd, const char *name)
 {
 	struct out *o = xcalloc(1, sizeof(*o));
 
@@ -180,20 +28,13 @@ static struct out *out_new(int fd, const char *name)
 
 static void out_free(struct out *o)
 {
+	if (o->sum)
+		XXH3_freeState(o->sum);
 	free(o->buf);
 	free(o->name);
 	free(o->final);
+	free(o->part);
 	free(o);
-}
-
-/* Where `path` leads: through symbolic links, which a rename would replace, to the file itself. */
-static char *resolve(const char *path)
-{
-	char *r = realpath(path, NULL);
-
-	if (!r && errno != ENOENT)
-		die(ST_FAIL, "cannot create '%s': %s", path, strerror(errno));
-	return r ? r : xstrdup(path);
 }
 
 struct out *out_open(const char *path, bool binary)
@@ -222,9 +63,9 @@ struct out *out_open(const char *path, bool binary)
 		return out_new(fd, path);
 	}
 	o = out_new(-1, path);
-	o->final = resolve(path);
-	o->fd = create_temp(o->final, false, &o->temp);
-	if (o->fd < 0)
+	o->final = resolve_path(path);
+	o->temp = temp_create(o->final, false, &o->fd);
+	if (!o->temp)
 		die(ST_FAIL, "cannot create '%s': %s", path, strerror(errno));
 	return o;
 }
@@ -233,12 +74,15 @@ struct out *out_open(const char *path, bool binary)
 static int write_all(int fd, const char *p, size_t n)
 {
 	while (n) {
-		ssize_t k = write(fd, p, n < (1 << 30) ? n : 1 << 30);
+		ssize_t k;
 
+		tally_enter(&tally_write);
+		k = write(fd, p, n < (1 << 30) ? n : 1 << 30);
+		tally_leave(&tally_write, k > 0 ? (double)k : 0);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0 && errno == EPIPE) {
-			remove_temps();
+			temp_clear();
 			signal(SIGPIPE, SIG_DFL);
 			raise(SIGPIPE);
 		}
@@ -262,6 +106,9 @@ int out_flush(struct out *o)
 
 int out_try_write(struct out *o, const void *buf, size_t n)
 {
+	if (o->sum)
+		XXH3_64bits_update(o->sum, buf, n);
+	o->at += n;
 	if (n > BUF - o->n && out_flush(o))
 		return -1;
 	if (n >= BUF) {
@@ -298,34 +145,27 @@ const char *out_name(const struct out *o)
 	return o->name;
 }
 
-static void fsync_dir_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = slash ? xasprintf("%.*s", (int)(slash == path ? 1 : slash - path), path) : xstrdup(".");
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	/* What some file systems refuse; the file itself is safe by now. */
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
-	free(dir);
-}
-
 void out_commit(struct out *o)
 {
 	if (out_flush(o))
 		die_err();
-	if (o->temp && fsync(o->fd) && errno != EINVAL && errno != ENOTSUP)
+	tally_enter(&tally_write);
+	if ((o->temp || o->sum) && fsync(o->fd) && errno != EINVAL && errno != ENOTSUP)
 		die(ST_FAIL, "cannot write '%s': %s", o->name, strerror(errno));
+	tally_leave(&tally_write, 0);
 	if (!o->std && close(o->fd))
 		die(ST_FAIL, "cannot close '%s': %s", o->name, strerror(errno));
 	if (o->final) {
-		if (rename(o->temp->path, o->final))
-			die(ST_FAIL, "cannot rename '%s' to '%s': %s", o->temp->path, o->name, strerror(errno));
-		atomic_store(&o->temp->live, false);
-		fsync_dir_of(o->final);
+		const char *from = o->part ? o->part : temp_path(o->temp);
+
+		if (rename(from, o->final))
+			die(ST_FAIL, "cannot rename '%s' to '%s': %s", from, o->name, strerror(errno));
+		if (o->temp)
+			temp_keep(o->temp);
+		sync_parent(o->final);
 	}
+	if (o->journal)
+		journal_remove(o->journal);
 	out_free(o);
 }
 
@@ -333,96 +173,132 @@ void out_abort(struct out *o)
 {
 	if (!o->std)
 		close(o->fd);
-	if (o->temp && atomic_exchange(&o->temp->live, false))
-		unlink(o->temp->path);
+	if (o->temp)
+		temp_drop(o->temp);
+	if (o->journal && journal_steps(o->journal))
+		journal_close(o->journal);
+	else if (o->journal) {          /* nothing was done that is worth keeping */
+		unlink(o->part);
+		journal_remove(o->journal);
+	}
 	out_free(o);
 }
 
-static bool dir_empty(const char *path)
+XXH3_state_t *sum_new(void)
 {
-	DIR *d = opendir(path);
-	struct dirent *e;
-	bool empty = true;
+	XXH3_state_t *h = XXH3_createState();
 
-	if (!d)
-		die(ST_FAIL, "cannot read directory '%s': %s", path, strerror(errno));
-	while (empty && (e = readdir(d)))
-		empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
-	closedir(d);
-	return empty;
+	if (!h)
+		die(ST_FAIL, "out of memory");
+	XXH3_64bits_reset(h);
+	return h;
 }
 
-struct out_dir *dir_open(const char *path)
+bool sum_range(int fd, uint64_t at, uint64_t end, XXH3_state_t *h)
 {
-	struct out_dir *d = xcalloc(1, sizeof(*d));
-	struct stat sb, here;
-	size_t len;
+	char *buf = xmalloc(BUF);
+	ssize_t k = 1;
 
-	d->name = xstrdup(path);
-	for (len = strlen(path); len > 1 && path[len - 1] == '/'; len--)
-		d->name[len - 1] = '\0';
-	if (!*d->name)
-		die(ST_USAGE, "the output directory has no name");
-	if (!stat(d->name, &sb)) {
-		if (!S_ISDIR(sb.st_mode))
-			die(ST_USAGE, "'%s' is there and is not a directory", d->name);
-		if (!stat(".", &here) && here.st_ino == sb.st_ino && here.st_dev == sb.st_dev)
-			die(ST_USAGE, "'%s' is the working directory, which cannot be replaced: name another", d->name);
-		if (!dir_empty(d->name))
-			die(ST_USAGE, "directory '%s' is not empty", d->name);
+	while (at < end && k > 0) {
+		k = pread(fd, buf, end - at < BUF ? (size_t)(end - at) : BUF, (off_t)at);
+		if (k < 0 && errno == EINTR) {
+			k = 1;
+			continue;
+		}
+		if (k > 0) {
+			XXH3_64bits_update(h, buf, (size_t)k);
+			at += (uint64_t)k;
+		}
 	}
-	d->final = resolve(d->name);
-	if (create_temp(d->final, true, &d->temp) < 0)
-		die(ST_FAIL, "cannot create directory '%s': %s", d->name, strerror(errno));
-	return d;
+	free(buf);
+	return at == end;
 }
 
-struct out *dir_file(struct out_dir *d, const char *name)
+/* Are the bytes of this step, which follow those of the step before, as they were when it was done? */
+static bool verify(struct out *o, const cJSON *step)
 {
-	char *path, *shown;
-	struct temp *t;
-	struct out *o;
-	int fd;
+	XXH3_state_t *before = sum_new();
+	const char *said;
+	char hex[17];
+	int64_t end = 0;
+	bool good = json_int(step, "end", (int64_t)o->at, INT64_MAX, &end) > 0 && json_str(step, "sum", &said) > 0;
 
-	/* Names come from bundles. */
-	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
-		die(ST_BAD, "'%s' is not the name of a file in '%s'", name, d->name);
-	path = xasprintf("%s/%s", d->temp->path, name);
-	shown = xasprintf("%s/%s", d->name, name);
-	t = enlist(path, false);
-	d->file = xgrow(d->file, d->nfile + 1, &d->cap, sizeof(*d->file));
-	d->file[d->nfile++] = t;
-	/* The directory is nobody else's: whatever has this name may go. */
-	atomic_store(&t->live, true);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (fd < 0 && errno == EEXIST)
-		die(ST_BAD, "file '%s' comes twice", shown);
-	if (fd < 0)
-		die(ST_FAIL, "cannot create '%s': %s", shown, strerror(errno));
-	o = out_new(fd, shown);
-	o->temp = t;
-	free(shown);
+	XXH3_copyState(before, o->sum);
+	if (good)
+		good = sum_range(o->fd, o->at, (uint64_t)end, o->sum);
+	if (good) {
+		snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)XXH3_64bits_digest(o->sum));
+		good = !strcmp(hex, said);
+	}
+	if (good)
+		o->at = (uint64_t)end;
+	else
+		XXH3_copyState(o->sum, before);
+	XXH3_freeState(before);
+	return good;
+}
+
+void out_keep(struct out *o, int n)
+{
+	int k = 0;
+
+	XXH3_64bits_reset(o->sum);
+	o->at = 0;
+	while (k < n && verify(o, journal_step(o->journal, k)))
+		k++;
+	journal_cut(o->journal, k);
+	if (ftruncate(o->fd, (off_t)o->at) || lseek(o->fd, (off_t)o->at, SEEK_SET) < 0)
+		die(ST_FAIL, "cannot write '%s': %s", o->part, strerror(errno));
+	err_clear();
+}
+
+struct out *out_resume(const char *path, cJSON *key)
+{
+	struct stat sb;
+	struct out *o;
+
+	if (!path || !strcmp(path, "-"))
+		die(ST_USAGE, "--resume needs -o FILE");
+	if (!stat(path, &sb) && !S_ISREG(sb.st_mode))
+		die(ST_USAGE, "--resume: '%s' is not a regular file", path);
+	temp_arm();
+	o = out_new(-1, path);
+	o->final = resolve_path(path);
+	o->part = beside(o->final, "part");
+	o->sum = sum_new();
+	o->journal = journal_open(o->final, path, key);
+	/* a name that all know: what is there may be anybody's */
+	o->fd = open(o->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+	if (o->fd < 0)
+		die(ST_FAIL, "cannot create '%s': %s", o->part, strerror(errno));
+	if (fstat(o->fd, &sb) || !S_ISREG(sb.st_mode) || sb.st_uid != geteuid())
+		die(ST_BAD, "'%s' is not ours", o->part);
+	out_keep(o, journal_steps(o->journal));
 	return o;
 }
 
-void dir_commit(struct out_dir *d)
+struct journal *out_journal(struct out *o)
 {
-	int fd = open(d->temp->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return o->journal;
+}
 
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
-	if (rename(d->temp->path, d->final))
-		die(ST_FAIL, "cannot rename '%s' to '%s': %s", d->temp->path, d->name, strerror(errno));
-	for (size_t i = 0; i < d->nfile; i++)
-		atomic_store(&d->file[i]->live, false);
-	atomic_store(&d->temp->live, false);
-	fsync_dir_of(d->final);
-	free(d->file);
-	free(d->final);
-	free(d->name);
-	free(d);
+const char *out_part(const struct out *o)
+{
+	return o->part;
+}
+
+uint64_t out_at(const struct out *o)
+{
+	return o->at;
+}
+
+void out_step(struct out *o, cJSON *step)
+{
+	if (out_flush(o))
+		die_err();
+	json_put_num(step, "end", (double)o->at);
+	key_digest(step, "sum", XXH3_64bits_digest(o->sum));
+	journal_add(o->journal, step, o->fd);
 }
 
 void stdout_close(void)

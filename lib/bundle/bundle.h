@@ -47,6 +47,13 @@ void bundle_close(struct bundle_in *);
 /* A new bundle; -o PATH atomic, stdout streamed; refuses a terminal.  manifest: the whole llmc.json object
  * ("llmc" set here), taken.  NULL: error set. */
 struct bundle_out *bundle_create(const char *path, cJSON *manifest);
+/* With --resume: as out_resume (base/out.h).  A step is a block with its note, or another member. */
+struct bundle_out *bundle_resume(const char *path, cJSON *manifest, cJSON *key);
+/* Takes over the next step of the run that was stopped.  1: *step is what it said (borrowed), *b, when not NULL, the
+ * block as it was written, which borrows a map; 0: there is none, go on by writing; -1: error set. */
+int bundle_redo(struct bundle_out *, const cJSON **step, struct block *b);
+/* A step is written.  What `step` (taken) holds is what a resumed run will be told.  Without --resume does nothing. */
+void bundle_step(struct bundle_out *, cJSON *step);
 int bundle_put_block(struct bundle_out *, const struct block *);
 int bundle_put(struct bundle_out *, const char *name, const void *buf, size_t len);
 int bundle_put_tensors(struct bundle_out *, const char *name, const struct tensor *t, int n, const cJSON *meta);

@@ -68,12 +68,12 @@ static void hex(char *buf, XXH64_hash_t h)
 	snprintf(buf, 17, "%016llx", (unsigned long long)h);
 }
 
-cJSON *members_json(const struct members *m)
+cJSON *members_json(const struct members *m, size_t from)
 {
 	cJSON *list = json_arr();
 	char buf[17];
 
-	for (size_t i = 0; i < m->n; i++) {
+	for (size_t i = from; i < m->n; i++) {
 		cJSON *o = json_obj();
 
 		json_put_str(o, "name", m->e[i].name);
@@ -83,6 +83,24 @@ cJSON *members_json(const struct members *m)
 		json_push(list, o);
 	}
 	return list;
+}
+
+int members_take(struct members *m, const cJSON *list)
+{
+	const cJSON *o;
+	const char *name, *xxh3;
+	int64_t size;
+
+	cJSON_ArrayForEach(o, list) {
+		if (json_str(o, "name", &name) <= 0 || json_str(o, "xxh3", &xxh3) <= 0 ||
+		    json_int(o, "size", 0, (int64_t)1 << 53, &size) <= 0)
+			return err_set(ST_BAD, "not a list of members");
+		if (members_add(m, name) < 0)
+			return -1;
+		m->e[m->n - 1].size = (uint64_t)size;
+		m->e[m->n - 1].xxh3 = strtoull(xxh3, NULL, 16);
+	}
+	return 0;
 }
 
 int members_check(const struct members *m, const cJSON *list)
@@ -117,7 +135,7 @@ int members_check(const struct members *m, const cJSON *list)
 	return 0;
 }
 
-uint64_t members_digest(const struct members *m)
+uint64_t members_digest(const struct members *m, size_t from)
 {
 	XXH3_state_t *st = XXH3_createState();
 	uint64_t d;
@@ -125,7 +143,7 @@ uint64_t members_digest(const struct members *m)
 	if (!st)
 		die(ST_FAIL, "out of memory");
 	XXH3_64bits_reset(st);
-	for (size_t i = 0; i < m->n; i++) {
+	for (size_t i = from; i < m->n; i++) {
 		char buf[17];
 
 		hex(buf, m->e[i].xxh3);

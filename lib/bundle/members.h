@@ -21,9 +21,10 @@ struct members {
 int member_name(const char *name);
 /* Adds one, size and digest yet unknown.  -1: a name that is there already, or no good; error set. */
 int members_add(struct members *, const char *name);
-cJSON *members_json(const struct members *);            /* array for end.json; the caller owns it */
+cJSON *members_json(const struct members *, size_t from);       /* array for end.json; the caller owns it */
+int members_take(struct members *, const cJSON *list);          /* adds those of such an array; -1: error set */
 int members_check(const struct members *, const cJSON *list);   /* the same in everything; -1: error set */
-uint64_t members_digest(const struct members *);
+uint64_t members_digest(const struct members *, size_t from);   /* of those from there on */
 void members_free(struct members *);
 
 /* What a name in a bundle of kind "model" means. */

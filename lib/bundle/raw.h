@@ -10,5 +10,7 @@ const struct member *bundle_current(const struct bundle_in *);
 const char *bundle_note_text(const struct bundle_in *, const char **name, size_t *len);
 /* Its next bytes, borrowed until the next call.  1; 0 at its end; -1, error set. */
 int bundle_raw(struct bundle_in *, const void **buf, size_t *n);
+/* Digest of the current member, and of its note, read to its end whether it was fetched or not.  -1: error set. */
+int bundle_sum(struct bundle_in *, uint64_t *sum);
 
 #endif

@@ -49,6 +49,7 @@ struct bundle_in {
 	struct member m;
 	enum { BEFORE, OPEN, TAKEN, DONE, FAILED } state;
 	bool whole;                     /* all of m's bytes were hashed */
+	size_t first;                   /* of `seen`: m, or its note */
 	uint64_t got, total;            /* bytes of m so far; of all members */
 	struct {
 		struct arena mem;
@@ -442,6 +443,7 @@ int bundle_next(struct bundle_in *in, struct member *m)
 			return fail(in);
 		drop_note(in);
 	}
+	in->first = in->seen.n;
 	while (r == 0) {
 		if (header(in) < 0)
 			return fail(in);
@@ -528,6 +530,14 @@ int bundle_raw(struct bundle_in *in, const void **buf, size_t *n)
 	return r < 0 ? fail(in) : r;
 }
 
+int bundle_sum(struct bundle_in *in, uint64_t *sum)
+{
+	if (drain(in) < 0)
+		return fail(in);
+	*sum = members_digest(&in->seen, in->first);
+	return 0;
+}
+
 const cJSON *bundle_end(const struct bundle_in *in)
 {
 	return in->state == DONE ? in->end : NULL;
@@ -542,7 +552,7 @@ cJSON *bundle_report(const struct bundle_in *in)
 
 uint64_t bundle_digest(const struct bundle_in *in)
 {
-	return in->state == DONE ? members_digest(&in->seen) : 0;
+	return in->state == DONE ? members_digest(&in->seen, 0) : 0;
 }
 
 void bundle_close(struct bundle_in *in)

@@ -3,6 +3,7 @@
 #include "bundle/bundle.h"
 
 #include "base/err.h"
+#include "base/journal.h"
 #include "base/mem.h"
 #include "base/out.h"
 #include "base/tally.h"
@@ -27,6 +28,11 @@ struct bundle_out {
 	XXH3_state_t *hash;
 	uint64_t left;                  /* bytes that the open member still wants */
 	cJSON *carry;                   /* keys of an upstream end.json */
+	struct journal *journal;        /* --resume, or NULL; borrowed from out */
+	int redone;                     /* steps of it taken over */
+	size_t stepped;                 /* members of `done` that steps account for */
+	struct bundle_in *old;          /* what was written then, being read, when its blocks are wanted */
+	int read;                       /* steps of it read */
 };
 
 static la_ssize_t tar_write(struct archive *a, void *arg, const void *buf, size_t n)
@@ -161,13 +167,14 @@ static int order(struct bundle_out *o, const cJSON *manifest)
 	return sequence_init(&o->seq, manifest, (int)layers);
 }
 
-struct bundle_out *bundle_create(const char *path, cJSON *manifest)
+static struct bundle_out *start(struct out *out, cJSON *manifest)
 {
 	struct bundle_out *o = xcalloc(1, sizeof(*o));
 	int r;
 
 	manifest = versioned(manifest);
-	o->out = out_open(path, true);
+	o->out = out;
+	o->journal = out_journal(out);
 	o->hash = XXH3_createState();
 	o->a = archive_write_new();
 	o->carry = json_obj();
@@ -179,16 +186,83 @@ struct bundle_out *bundle_create(const char *path, cJSON *manifest)
 	if (archive_write_open(o->a, o, NULL, tar_write, NULL) != ARCHIVE_OK)
 		die(ST_FAIL, "cannot write '%s': %s", out_name(o->out), archive_error_string(o->a));
 	r = order(o, manifest);
-	if (r == 0)
+	if (r == 0 && o->journal && journal_steps(o->journal))
+		r = bundle_redo(o, NULL, NULL) < 0 ? -1 : 0;
+	else if (r == 0) {
 		r = put_json(o, "llmc.json", manifest);
-	/* what is far down a pipe learns at once what is coming */
-	if (r == 0)
-		r = out_flush(o->out);
+		/* what is far down a pipe learns at once what is coming */
+		if (r == 0)
+			r = out_flush(o->out);
+		if (r == 0)
+			bundle_step(o, json_obj());
+	}
 	cJSON_Delete(manifest);
 	if (r == 0)
 		return o;
 	bundle_abort(o);
 	return NULL;
+}
+
+struct bundle_out *bundle_create(const char *path, cJSON *manifest)
+{
+	return start(out_open(path, true), manifest);
+}
+
+struct bundle_out *bundle_resume(const char *path, cJSON *manifest, cJSON *key)
+{
+	return start(out_resume(path, key), manifest);
+}
+
+void bundle_step(struct bundle_out *o, cJSON *step)
+{
+	if (!o->journal) {
+		cJSON_Delete(step);
+		return;
+	}
+	json_put(step, "members", members_json(&o->done, o->stepped));
+	o->stepped = o->done.n;
+	o->redone++;
+	out_step(o->out, step);
+}
+
+/* The block that step `redone` wrote. */
+static int reread(struct bundle_out *o, struct block *b)
+{
+	struct member m;
+
+	if (!o->old && !(o->old = bundle_open(out_part(o->out))))
+		return -1;
+	for (; o->read < o->redone; o->read++)          /* opening it read the first step, the manifest */
+		if (bundle_next(o->old, &m) <= 0)
+			return -1;
+	return bundle_get_block(o->old, b);
+}
+
+int bundle_redo(struct bundle_out *o, const cJSON **step, struct block *b)
+{
+	enum blk_kind kind;
+	const cJSON *s;
+	int index;
+
+	if (!o->journal || o->redone == journal_steps(o->journal)) {
+		if (o->old)
+			bundle_close(o->old);
+		o->old = NULL;
+		return 0;
+	}
+	s = journal_step(o->journal, o->redone);
+	if (members_take(&o->done, cJSON_GetObjectItemCaseSensitive(s, "members")) < 0 || o->done.n == o->stepped)
+		return err_at("journal of '%s'", out_name(o->out));
+	o->stepped = o->done.n;
+	if (o->model && member_block(o->done.e[o->done.n - 1].name, &kind, &index) == NAME_BLOCK &&
+	    sequence_next(&o->seq, index) < 0)
+		return -1;
+	if (step)
+		*step = s;
+	if (b && reread(o, b) < 0)
+		return -1;
+	o->redone++;
+	return 1;
 }
 
 int bundle_put_tensors(struct bundle_out *o, const char *name, const struct tensor *t, int n, const cJSON *meta)
@@ -270,6 +344,8 @@ void bundle_carry(struct bundle_out *o, const cJSON *upstream)
 
 static void out_free(struct bundle_out *o)
 {
+	if (o->old)
+		bundle_close(o->old);
 	archive_write_free(o->a);
 	members_free(&o->done);
 	sequence_free(&o->seq);
@@ -283,7 +359,7 @@ int bundle_finish(struct bundle_out *o, cJSON *ledger, cJSON *report)
 	cJSON *trailer = json_obj(), *v;
 	int r = o->model ? sequence_end(&o->seq) : 0;
 
-	json_put(trailer, "members", members_json(&o->done));
+	json_put(trailer, "members", members_json(&o->done, 0));
 	if (ledger)
 		json_put(trailer, "ledger", ledger);
 	if (report)

@@ -66,6 +66,11 @@ void calib_twin(struct calib *c)
 	c->x_twin = floats(c->N, c->T, c->m->d_model);
 }
 
+bool calib_has_twin(const struct calib *c)
+{
+	return c->x_twin != NULL;
+}
+
 int calib_embed(struct calib *c, struct block *embed)
 {
 	int r = fwd_embed(c->fwd, embed, c->ids, c->N * c->T, c->x);
@@ -202,6 +207,23 @@ int calib_block(struct calib *c, struct block *b, const struct tap *tap)
 	free(was.t);
 	free(was.q);
 	return r;
+}
+
+static int redo(struct calib *c, struct fwd *f, struct block *b, float *states)
+{
+	int r = fwd_bind(f, b);
+
+	if (r == 0)
+		r = straight(c, f, states);
+	fwd_unbind(f);
+	return r;
+}
+
+int calib_redo(struct calib *c, struct block *done, struct block *was)
+{
+	int r = redo(c, c->fwd, done, c->x);
+
+	return r == 0 && c->x_twin ? redo(c, c->fwd_twin, was, c->x_twin) : r;
 }
 
 float *calib_x(struct calib *c)

@@ -1,15 +1,18 @@
 #include "run/filter.h"
 
 #include "base/err.h"
+#include "base/journal.h"
 #include "base/mem.h"
 #include "base/out.h"
 #include "base/progress.h"
 #include "bundle/ledger.h"
 #include "bundle/members.h"
 #include "bundle/pg.h"
+#include "bundle/raw.h"
 #include "data/tokens.h"
 #include "op/meter.h"
 #include "run/calib.h"
+#include "run/memo.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,9 +28,12 @@ struct host {
 	struct bundle_out *out;
 	struct model model;             /* the outgoing one */
 	struct ledger ledger;
+	struct memo memo;
 	char *stage;                    /* pg id, or the tool's name where there is none */
 	bool embedded;                  /* the embedding has passed */
 	int read;                       /* layers that came so far */
+	bool redoing;                   /* an earlier run's steps come first */
+	int redone;                     /* blocks of them */
 };
 
 static int check_operands(int argc, char **argv, int i)
@@ -116,6 +122,19 @@ static int set_up(struct host *h)
 	return 0;
 }
 
+/* What must be the same for a run to be resumed. */
+static cJSON *key(const struct host *h)
+{
+	cJSON *k = journal_key();
+
+	if (h->run.dev)
+		key_device(k, h->run.dev);
+	if (h->run.calib)
+		key_digest(k, "tokens", h->tokens.digest);
+	key_manifest(k, "model", bundle_manifest(h->in));
+	return k;
+}
+
 /* The outgoing manifest: the incoming one, the model as begin() left it, this run in the chain. */
 static int create(struct host *h)
 {
@@ -133,10 +152,12 @@ static int create(struct host *h)
 	pg = cJSON_GetObjectItemCaseSensitive(man, "pg");
 	if (*id && h->run.calib)
 		json_put_str(cJSON_GetArrayItem(pg, cJSON_GetArraySize(pg) - 1), "dtype", dtype_name(h->run.dev->mm));
-	h->out = bundle_create(common.output, man);
+	h->redoing = common.resume;
+	h->out = common.resume ? bundle_resume(common.output, man, key(h)) : bundle_create(common.output, man);
 	if (!h->out)
 		return -1;
 	ledger_begin(&h->ledger, h->stage);
+	memo_init(&h->memo, &h->ledger, h->run.report);
 	return 0;
 }
 
@@ -152,29 +173,98 @@ static int one_block(struct host *h, struct block *b)
 	return bundle_put_block(h->out, b);
 }
 
-static int one_member(struct host *h, const struct member *m)
+/* The states go through a block that is done. */
+static int redo_states(struct host *h, struct block *done, const struct member *m)
+{
+	struct calib *c = h->run.calib;
+	bool twin = m->blk == BLK_KIND_DENSE && calib_has_twin(c);
+	struct block was;
+	int r = 0;
+
+	if ((m->blk == BLK_KIND_EMBED || twin) && bundle_get_block(h->in, &was) < 0)
+		return -1;
+	if (m->blk == BLK_KIND_EMBED)
+		r = calib_embed(c, &was);
+	else if (m->blk == BLK_KIND_DENSE)
+		r = calib_redo(c, done, twin ? &was : NULL);
+	if (m->blk == BLK_KIND_EMBED || twin)
+		block_free(&was);
+	return r;
+}
+
+/* A step of the run that was stopped, if there is one more: 1; 0: from here on work is done; -1: error set. */
+static int redo(struct host *h, const struct member *m)
+{
+	bool states = m->kind == M_BLOCK && h->run.calib;
+	struct block done;
+	const cJSON *step;
+	uint64_t sum;
+	int r = bundle_redo(h->out, &step, states ? &done : NULL);
+
+	if (r <= 0)
+		return r;
+	r = 0;
+	if (states) {
+		r = redo_states(h, &done, m);
+		block_free(&done);
+	}
+	if (r == 0 && bundle_sum(h->in, &sum) < 0)
+		return -1;
+	if (r < 0 || memo_restore(&h->memo, step, sum) < 0)
+		return err_at("%s: '%s'", bundle_name(h->in), m->name);
+	h->redone += m->kind == M_BLOCK;
+	return 1;
+}
+
+static int work_block(struct host *h)
 {
 	struct block b;
 	char label[32];
 	int r;
 
-	if (m->kind != M_BLOCK)
-		return bundle_pass(h->out, h->in);
-	/* of a bundle that holds a part of its model */
-	if (h->run.calib && m->blk == BLK_KIND_DENSE && (!h->embedded || m->index != h->read))
-		return err_set(ST_BAD, "%s: block %d comes without all that lies before it: calibration needs that",
-		               bundle_name(h->in), m->index);
-	h->embedded |= m->blk == BLK_KIND_EMBED;
-	h->read += m->blk == BLK_KIND_DENSE;
-	progress_at(m->blk == BLK_KIND_HEAD ? h->run.model->n_layer : m->index < 0 ? 0 : m->index);
 	if (bundle_get_block(h->in, &b) < 0)
 		return -1;
-	block_label(&b, label);
 	r = one_block(h, &b);
 	if (r < 0)
-		err_at("%s", label);
+		err_at("%s", block_label(&b, label));
 	block_free(&b);
 	return r;
+}
+
+static int fresh(struct host *h, const struct member *m)
+{
+	uint64_t sum;
+
+	if ((m->kind == M_BLOCK ? work_block(h) : bundle_pass(h->out, h->in)) < 0)
+		return -1;
+	if (!common.resume)
+		return 0;
+	if (bundle_sum(h->in, &sum) < 0)
+		return -1;
+	bundle_step(h->out, memo_step(&h->memo, sum));
+	return 0;
+}
+
+static int one_member(struct host *h, const struct member *m)
+{
+	int r = 0;
+
+	if (m->kind == M_BLOCK) {
+		/* of a bundle that holds a part of its model */
+		if (h->run.calib && m->blk == BLK_KIND_DENSE && (!h->embedded || m->index != h->read))
+			return err_set(ST_BAD, "%s: block %d comes without all that lies before it: calibration needs that",
+			               bundle_name(h->in), m->index);
+		h->embedded |= m->blk == BLK_KIND_EMBED;
+		h->read += m->blk == BLK_KIND_DENSE;
+		progress_at(m->blk == BLK_KIND_HEAD ? h->run.model->n_layer : m->index < 0 ? 0 : m->index);
+	}
+	if (h->redoing && (r = redo(h, m)) == 0) {
+		h->redoing = false;
+		if (h->redone)
+			say(0, "'%s': %d block%s done before, going on from there", common.output, h->redone,
+			    h->redone == 1 ? "" : "s");
+	}
+	return r == 0 ? fresh(h, m) : r < 0 ? -1 : 0;
 }
 
 static int finish(struct host *h)
@@ -183,6 +273,9 @@ static int finish(struct host *h)
 	struct bundle_out *out = h->out;
 	cJSON *ledger, *report;
 
+	if (h->redoing && bundle_redo(h->out, NULL, NULL))
+		return err_set(ST_BAD, "%s: ends before what the run that was stopped read: the model differs",
+		               bundle_name(h->in));
 	if (h->f->end && h->f->end(h->st, &h->run) < 0)
 		return -1;
 	ledger = ledger_end(&h->ledger, cJSON_GetObjectItemCaseSensitive(end, "ledger"));
@@ -235,6 +328,7 @@ static void clean_up(struct host *h)
 	if (h->out)
 		bundle_abort(h->out);
 	cJSON_Delete(h->ledger.dropped);
+	memo_free(&h->memo);
 	cJSON_Delete(h->run.report);
 	cJSON_Delete(h->run.inputs);
 	calib_free(h->run.calib);
