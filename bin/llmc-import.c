@@ -19,7 +19,7 @@ static const struct opt own[] = {
 };
 static const struct opt_tool tool = {
 	.name = "llmc-import", .usage = "[options] DIR | FILE.gguf | FILE.safetensors",
-	.about = "turn a checkpoint into a bundle", .groups = OPT_IO | OPT_TALK, .own = own
+	.about = "turn a checkpoint into a bundle", .groups = OPT_IO | OPT_RESUME | OPT_TALK, .own = own
 };
 
 int main(int argc, char **argv)

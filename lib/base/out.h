@@ -43,7 +43,7 @@ void dir_abort(struct out_dir *);       /* removes it; frees */
 /* --resume: ".NAME.part/" and a journal, likewise.  A step is a whole file; files of no step are removed. */
 struct out_dir *dir_resume(const char *path, cJSON *key);
 struct journal *dir_journal(struct out_dir *);  /* borrows; NULL without --resume */
-void dir_step(struct out_dir *, struct out *, cJSON *step);     /* out_commit, and a step; takes both */
+void dir_step(struct out_dir *, struct out *, cJSON *step);     /* out_commit, and a step where there is a journal */
 
 /* stdout of a tool that prints results: flushes, checks and closes; dies with ST_FAIL on a full
  * disk.  The last thing before exit. */

@@ -177,6 +177,11 @@ struct out *dir_file(struct out_dir *d, const char *name)
 
 void dir_step(struct out_dir *d, struct out *o, cJSON *step)
 {
+	if (!d->journal) {
+		cJSON_Delete(step);
+		out_commit(o);
+		return;
+	}
 	json_put_str(step, "file", strrchr(o->name, '/') + 1);
 	json_put_num(step, "size", (double)o->at);
 	key_digest(step, "sum", XXH3_64bits_digest(o->sum));

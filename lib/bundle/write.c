@@ -30,6 +30,7 @@ struct bundle_out {
 	cJSON *carry;                   /* keys of an upstream end.json */
 	struct journal *journal;        /* --resume, or NULL; borrowed from out */
 	int redone;                     /* steps of it taken over */
+	bool redoing;                   /* one was, and not all yet */
 	size_t stepped;                 /* members of `done` that steps account for */
 	struct bundle_in *old;          /* what was written then, being read, when its blocks are wanted */
 	int read;                       /* steps of it read */
@@ -245,11 +246,15 @@ int bundle_redo(struct bundle_out *o, const cJSON **step, struct block *b)
 	int index;
 
 	if (!o->journal || o->redone == journal_steps(o->journal)) {
+		if (o->redoing && o->seq.at)
+			say(0, "'%s': %d of %d blocks are there already", out_name(o->out), o->seq.at, o->seq.n);
+		o->redoing = false;
 		if (o->old)
 			bundle_close(o->old);
 		o->old = NULL;
 		return 0;
 	}
+	o->redoing = true;
 	s = journal_step(o->journal, o->redone);
 	if (members_take(&o->done, cJSON_GetObjectItemCaseSensitive(s, "members")) < 0 || o->done.n == o->stepped)
 		return err_at("journal of '%s'", out_name(o->out));
@@ -359,6 +364,8 @@ int bundle_finish(struct bundle_out *o, cJSON *ledger, cJSON *report)
 	cJSON *trailer = json_obj(), *v;
 	int r = o->model ? sequence_end(&o->seq) : 0;
 
+	if (r == 0 && bundle_redo(o, NULL, NULL))
+		r = err_set(ST_BAD, "the input ends before what the run that was stopped read: the model differs");
 	json_put(trailer, "members", members_json(&o->done, 0));
 	if (ledger)
 		json_put(trailer, "ledger", ledger);

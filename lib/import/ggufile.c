@@ -213,6 +213,7 @@ int ggufile_open(struct source *s, const char *path, enum dtype dt)
 	s->read = read_tensor;
 	if (rfile_open(&q->f, arena_strdup(&s->mem, path)) < 0 || read_head(q) < 0)
 		return -1;
+	source_stamp(s, &q->f.mark);
 	if (dt == DT_NONE)
 		dt = choose(&q->g);
 	if (config(s, q, dt) < 0 || list(s, q, dt) < 0 || gguf_tokenizer(&q->g, s) < 0)

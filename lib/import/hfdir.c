@@ -264,7 +264,8 @@ static int read_weights(struct source *s, struct hfdir *h, const char *lone, XXH
 	h->mark = xcalloc((size_t)h->nshard, sizeof(*h->mark));
 	r = 0;
 	for (int k = 0; k < h->nshard && r == 0; k++)
-		r = read_shard(s, h, k, x);
+		if ((r = read_shard(s, h, k, x)) == 0)
+			source_stamp(s, &h->mark[k]);
 	if (r == 0) {
 		have = xmalloc(((size_t)s->nt + 1) * sizeof(*have));
 		if (s->nt)

@@ -3,16 +3,19 @@
 #include "import/import.h"
 
 #include "base/err.h"
+#include "base/journal.h"
+#include "base/opt.h"
 #include "base/progress.h"
 #include "bundle/bundle.h"
-#include "bundle/ledger.h"
 #include "bundle/pg.h"
 #include "model/family.h"
 #include "op/meter.h"
+#include "run/memo.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 typedef int slots[R_N][P_N];            /* index in source.t, -1 = none */
 struct import {
@@ -23,6 +26,9 @@ struct import {
 	const char **why;               /* [nt]: reason of a tensor that is dropped */
 	bool bare;                      /* the names lack the prefix that the family's have */
 	int prefixed;                   /* tensors met whose name shows which; for refusing a mixture */
+	struct bundle_out *out;
+	struct ledger ledger;
+	struct memo memo;
 };
 
 /* As family_role; -2: error set. */
@@ -165,12 +171,36 @@ static int load(struct import *im, struct block *b, int k, int i, enum role role
 	return 0;
 }
 
-static int put_block(struct import *im, struct bundle_out *o, struct ledger *led, enum blk_kind kind, int index)
+/* The next step of the output, when a run that was stopped has done it: 1. */
+static int redone(struct import *im, uint64_t sum)
+{
+	const cJSON *step;
+	int r = bundle_redo(im->out, &step, NULL);
+
+	return r > 0 && memo_restore(&im->memo, step, sum) < 0 ? -1 : r;
+}
+
+static int put_file(struct import *im, const struct source_file *f)
+{
+	uint64_t sum = XXH3_64bits(f->data, f->len);
+	int r = redone(im, sum);
+
+	if (r)
+		return r < 0 ? err_at("'%s'", f->name) : 0;
+	if (bundle_put(im->out, f->name, f->data, f->len) < 0)
+		return -1;
+	bundle_step(im->out, memo_step(&im->memo, sum));
+	return 0;
+}
+
+static int put_block(struct import *im, enum blk_kind kind, int index)
 {
 	slots *s = &im->layer[kind == BLK_KIND_DENSE ? index : 0];
 	struct block b;
-	int n = 0, r = 0;
+	int n = 0, r = redone(im, 0);           /* the key of the run stands for the weights files */
 
+	if (r)
+		return r < 0 ? -1 : 0;
 	for (int i = 0; i < R_N; i++)
 		for (int p = 0; p < P_N; p++)
 			n += role_home((enum role)i) == kind && (*s)[i][p] >= 0;
@@ -181,33 +211,32 @@ static int put_block(struct import *im, struct bundle_out *o, struct ledger *led
 			if (role_home((enum role)i) == kind && (*s)[i][p] >= 0)
 				r = load(im, &b, n++, (*s)[i][p], (enum role)i, (enum part)p);
 	if (r == 0) {
-		ledger_block(led, &b);
-		r = bundle_put_block(o, &b);
+		ledger_block(&im->ledger, &b);
+		r = bundle_put_block(im->out, &b);
 	}
 	block_free(&b);
+	if (r == 0)
+		bundle_step(im->out, memo_step(&im->memo, 0));
 	return r;
 }
 
-static int put_all(struct import *im, struct bundle_out *o, struct ledger *led)
+static int put_all(struct import *im)
 {
 	const struct source *s = im->s;
 
 	for (int i = 0; i < s->nfile; i++)
-		if (bundle_put(o, s->file[i].name, s->file[i].data, s->file[i].len) < 0)
+		if (put_file(im, &s->file[i]) < 0)
 			return -1;
-	for (int i = 0; i < s->nt; i++)
-		if (im->why[i])
-			ledger_drop(led, s->t[i].name, im->why[i]);
 	progress_begin("block", im->m.n_layer);
-	if (put_block(im, o, led, BLK_KIND_EMBED, BLK_EMBED) < 0)
+	if (put_block(im, BLK_KIND_EMBED, BLK_EMBED) < 0)
 		return -1;
 	for (int l = 0; l < im->m.n_layer; l++) {
 		progress_at(l);
-		if (put_block(im, o, led, BLK_KIND_DENSE, l) < 0)
+		if (put_block(im, BLK_KIND_DENSE, l) < 0)
 			return -1;
 	}
 	progress_end();
-	return put_block(im, o, led, BLK_KIND_HEAD, BLK_HEAD);
+	return put_block(im, BLK_KIND_HEAD, BLK_HEAD);
 }
 
 static cJSON *manifest(const struct import *im, const char **stage)
@@ -231,29 +260,43 @@ static cJSON *manifest(const struct import *im, const char **stage)
 	return man;
 }
 
-static int write_bundle(struct import *im, const char *out)
+static struct bundle_out *create(const struct import *im, const char *path, cJSON *man)
 {
-	struct bundle_out *o;
-	struct ledger led;
-	const char *id;
-	cJSON *man = manifest(im, &id), *books;
-	char *stage = xstrdup(*id ? id : "import");
-	int r;
+	cJSON *key;
 
-	o = bundle_create(out, man);
-	if (!o) {
-		free(stage);
-		return -1;
+	if (!common.resume)
+		return bundle_create(path, man);
+	key = journal_key();
+	key_digest(key, "source", XXH3_64bits_withSeed(&im->s->digest, sizeof(im->s->digest), im->s->stamp));
+	return bundle_resume(path, man, key);
+}
+
+static int write_bundle(struct import *im, const char *path)
+{
+	const struct source *s = im->s;
+	const char *id;
+	cJSON *man = manifest(im, &id), *books, *none = json_obj();
+	char *stage = xstrdup(*id ? id : "import");
+	int r = -1;
+
+	im->out = create(im, path, man);
+	if (im->out) {
+		ledger_begin(&im->ledger, stage);
+		for (int i = 0; i < s->nt; i++)
+			if (im->why[i])
+				ledger_drop(&im->ledger, s->t[i].name, im->why[i]);
+		memo_init(&im->memo, &im->ledger, none);
+		r = put_all(im);
+		memo_free(&im->memo);
+		books = ledger_end(&im->ledger, NULL);
+		if (r < 0 || !books) {
+			cJSON_Delete(books);
+			bundle_abort(im->out);
+			r = -1;
+		} else
+			r = bundle_finish(im->out, books, NULL);
 	}
-	ledger_begin(&led, stage);
-	r = put_all(im, o, &led);
-	books = ledger_end(&led, NULL);
-	if (r < 0 || !books) {
-		cJSON_Delete(books);
-		bundle_abort(o);
-		r = -1;
-	} else
-		r = bundle_finish(o, books, NULL);
+	cJSON_Delete(none);
 	free(stage);
 	return r;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 static struct mark mark(const struct stat *s)
 {
@@ -76,6 +77,14 @@ void rfile_close(struct rfile *f)
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = -1;
+}
+
+/* Not the device: its number may be another after the machine was started anew. */
+void source_stamp(struct source *s, const struct mark *m)
+{
+	uint64_t v[] = { m->ino, m->size, (uint64_t)m->sec, (uint64_t)m->nsec };
+
+	s->stamp = XXH3_64bits_withSeed(v, sizeof(v), s->stamp);
 }
 
 void *source_slurp(const char *path, uint64_t max, size_t *len)

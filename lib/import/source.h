@@ -21,6 +21,7 @@ struct source {
 	struct tensor *t;               /* [nt]: checkpoint's name, type and shape as read() delivers them; data NULL */
 	int nt;
 	uint64_t digest;                /* XXH3-64 of what identifies the checkpoint: see hfdir.c and ggufile.c */
+	uint64_t stamp;                 /* of the weights files: another when one was written or exchanged since */
 	/* All bytes of tensor i into dst.  -1: error set. */
 	int (*read)(struct source *, int i, void *dst);
 	void (*close)(struct source *); /* frees priv */
@@ -53,6 +54,7 @@ int rfile_open(struct rfile *, const char *path);                       /* ST_BA
 int mark_same(const char *path, const struct mark *, const struct mark *);      /* else -1, error set (ST_BAD) */
 int rfile_read(const struct rfile *, uint64_t at, void *buf, uint64_t n);       /* all n bytes, unchanged, or -1 */
 void rfile_close(struct rfile *);
+void source_stamp(struct source *, const struct mark *);                /* a weights file goes into s->stamp */
 
 /* A whole file of at most max bytes, NUL-terminated beyond its length; malloc'd.  NULL: error set. */
 void *source_slurp(const char *path, uint64_t max, size_t *len);

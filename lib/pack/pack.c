@@ -2,10 +2,13 @@
 #include "pack/pack.h"
 
 #include "base/err.h"
+#include "base/journal.h"
+#include "base/opt.h"
 #include "base/out.h"
 #include "base/progress.h"
 #include "op/meter.h"
 #include "pack/shard.h"
+#include "run/memo.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +252,17 @@ static int start(struct pack *p, struct bundle_in *in)
 	return json_bool(names, "bare", &p->bare) < 0 ? -1 : 0;
 }
 
+static struct out_dir *open_dir(const struct pack *p)
+{
+	cJSON *key;
+
+	if (!common.resume)
+		return dir_open(p->o->out);
+	key = journal_key();
+	key_manifest(key, "model", bundle_manifest(p->in));
+	return dir_resume(p->o->out, key);
+}
+
 void pack_run(const struct packer *pk, const struct pack_opt *o)
 {
 	struct bundle_in *in = bundle_open(o->in);
@@ -256,10 +270,12 @@ void pack_run(const struct packer *pk, const struct pack_opt *o)
 
 	if (!in || start(&p, in) < 0 || (pk->begin && pk->begin(&p) < 0))
 		die_err();
-	p.dir = dir_open(o->out);
+	p.dir = open_dir(&p);
 	p.sh = shards_new(p.dir, o->out, p.m, o->dtype, o->shard);
-	if (read_all(&p, pk, in) < 0 || pk->end(&p) < 0)
+	if (read_all(&p, pk, in) < 0 || pk->end(&p) < 0) {
+		dir_abort(p.dir);
 		die_err();
+	}
 	pack_file(&p, "config.json", p.config, strlen(p.config));
 	shards_finish(p.sh);
 	dir_commit(p.dir);

@@ -4,10 +4,14 @@
  * padded or kept in memory.
  *
  * Files are numbered "of N" from the first one on, so N is planned from the model's shape before anything is
- * read: whole blocks, at their size as plain floats.  Quantized files are therefore smaller than the limit. */
+ * read: whole blocks, at their size as plain floats.  Quantized files are therefore smaller than the limit.
+ *
+ * With --resume, files that a run that was stopped has finished are not written again: what would go into them is
+ * digested, and must be what went into them then. */
 #include "pack/shard.h"
 
 #include "base/err.h"
+#include "base/journal.h"
 #include "tensor/safetensors.h"
 
 #include <errno.h>
@@ -16,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum { CHUNK = 1 << 20 };
 
@@ -35,6 +40,9 @@ struct shards {
 	char *map;                      /* the index so far */
 	size_t nmap, cap_map;
 	uint64_t total;
+	struct journal *journal;        /* --resume; borrowed */
+	int done;                       /* files that are there already */
+	XXH3_state_t *sum;              /* --resume: of all that goes into the current file */
 };
 
 static int64_t block_bytes(const struct model *m, enum blk_kind kind, size_t esize)
@@ -76,6 +84,15 @@ struct shards *shards_new(struct out_dir *dir, const char *out, const struct mod
 		s->plan[i] = s->n;
 	}
 	s->n++;
+	s->journal = dir_journal(dir);
+	if (!s->journal)
+		return s;
+	if (!(s->sum = XXH3_createState()))
+		die(ST_FAIL, "out of memory");
+	XXH3_64bits_reset(s->sum);
+	s->done = journal_steps(s->journal);
+	if (s->done)
+		say(0, "'%s': %d of %d weights files are there already", out, s->done, s->n);
 	return s;
 }
 
@@ -143,36 +160,65 @@ static void copy(struct shards *s, struct out *o, int i, char *buf)
 	}
 }
 
+static void write_file(struct shards *s, const char *name, const void *head, size_t len, const int *order)
+{
+	struct out *o = dir_file(s->dir, name);
+	char *buf = xmalloc(CHUNK);
+	cJSON *step = json_obj();
+
+	out_write(o, head, len);
+	for (int i = 0; i < s->nt; i++)
+		copy(s, o, order[i], buf);
+	if (s->sum)
+		key_digest(step, "stream", XXH3_64bits_digest(s->sum));
+	dir_step(s->dir, o, step);
+	free(buf);
+}
+
+/* The file that is there already would be the same again. */
+static void check_file(struct shards *s, const char *name)
+{
+	const cJSON *step = journal_step(s->journal, s->cur);
+	const char *file = "", *stream = "";
+	char hex[17];
+
+	snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)XXH3_64bits_digest(s->sum));
+	if (json_str(step, "file", &file) <= 0 || json_str(step, "stream", &stream) <= 0 || strcmp(file, name) ||
+	    strcmp(stream, hex))
+		die(ST_BAD, "'%s' holds something else in '%s' since the run that was stopped: the model differs", s->out,
+		    name);
+}
+
 /* The file being filled goes into the directory. */
 static void flush(struct shards *s)
 {
 	cJSON *meta = json_obj();
-	char name[64], *buf = xmalloc(CHUNK);
+	char name[64];
 	int *order = xcalloc((size_t)s->nt + 1, sizeof(*order));
-	struct out *o;
 	size_t len;
 	void *head;
 
 	json_put_str(meta, "format", "pt");     /* transformers refuses a file without it */
 	head = st_header(s->t, s->nt, meta, order, &len);
-	o = dir_file(s->dir, file_name(s, name, sizeof(name)));
-	out_write(o, head, len);
-	for (int i = 0; i < s->nt; i++)
-		copy(s, o, order[i], buf);
-	out_commit(o);
+	file_name(s, name, sizeof(name));
+	if (s->cur < s->done)
+		check_file(s, name);
+	else
+		write_file(s, name, head, len, order);
 	for (int i = 0; i < s->nt; i++) {
 		note(s, s->t[order[i]].name, name);
 		s->total += tensor_bytes(&s->t[i]);
 	}
 	free(head);
 	free(order);
-	free(buf);
 	cJSON_Delete(meta);
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
 	s->spooled = 0;
 	s->nt = 0;
+	if (s->sum)
+		XXH3_64bits_reset(s->sum);
 	arena_free(&s->names);
 }
 
@@ -201,6 +247,11 @@ void shards_begin(struct shards *s, const char *name, enum dtype dt, int nd, con
 	memcpy(t->dim, dim, (size_t)nd * sizeof(*dim));
 	s->at[s->nt++] = s->spooled;
 	s->due = tensor_bytes(t);
+	if (s->sum) {
+		XXH3_64bits_update(s->sum, name, strlen(name) + 1);
+		XXH3_64bits_update(s->sum, &t->dt, sizeof(t->dt));
+		XXH3_64bits_update(s->sum, t->dim, (size_t)nd * sizeof(*dim));
+	}
 }
 
 void shards_write(struct shards *s, const void *data, size_t n)
@@ -209,9 +260,15 @@ void shards_write(struct shards *s, const void *data, size_t n)
 
 	if (n > s->due)
 		die(ST_FAIL, "tensor '%s' is longer than its shape", s->t[s->nt - 1].name);
+	s->due -= n;
+	if (s->sum)
+		XXH3_64bits_update(s->sum, data, n);
+	if (s->cur < s->done) {
+		s->spooled += n;
+		return;
+	}
 	if (s->fd < 0)
 		s->fd = open_spool(s->out);
-	s->due -= n;
 	while (n) {
 		ssize_t k = pwrite(s->fd, p, n < 1 << 30 ? n : 1 << 30, (off_t)s->spooled);
 
@@ -239,6 +296,8 @@ void shards_finish(struct shards *s)
 		out_printf(o, "\n  }\n}\n");
 		out_commit(o);
 	}
+	if (s->sum)
+		XXH3_freeState(s->sum);
 	free(s->plan);
 	free(s->t);
 	free(s->at);

@@ -33,7 +33,6 @@ struct host {
 	bool embedded;                  /* the embedding has passed */
 	int read;                       /* layers that came so far */
 	bool redoing;                   /* an earlier run's steps come first */
-	int redone;                     /* blocks of them */
 };
 
 static int check_operands(int argc, char **argv, int i)
@@ -212,7 +211,6 @@ static int redo(struct host *h, const struct member *m)
 		return -1;
 	if (r < 0 || memo_restore(&h->memo, step, sum) < 0)
 		return err_at("%s: '%s'", bundle_name(h->in), m->name);
-	h->redone += m->kind == M_BLOCK;
 	return 1;
 }
 
@@ -258,12 +256,8 @@ static int one_member(struct host *h, const struct member *m)
 		h->read += m->blk == BLK_KIND_DENSE;
 		progress_at(m->blk == BLK_KIND_HEAD ? h->run.model->n_layer : m->index < 0 ? 0 : m->index);
 	}
-	if (h->redoing && (r = redo(h, m)) == 0) {
+	if (h->redoing && (r = redo(h, m)) == 0)
 		h->redoing = false;
-		if (h->redone)
-			say(0, "'%s': %d block%s done before, going on from there", common.output, h->redone,
-			    h->redone == 1 ? "" : "s");
-	}
 	return r == 0 ? fresh(h, m) : r < 0 ? -1 : 0;
 }
 
@@ -273,9 +267,6 @@ static int finish(struct host *h)
 	struct bundle_out *out = h->out;
 	cJSON *ledger, *report;
 
-	if (h->redoing && bundle_redo(h->out, NULL, NULL))
-		return err_set(ST_BAD, "%s: ends before what the run that was stopped read: the model differs",
-		               bundle_name(h->in));
 	if (h->f->end && h->f->end(h->st, &h->run) < 0)
 		return -1;
 	ledger = ledger_end(&h->ledger, cJSON_GetObjectItemCaseSensitive(end, "ledger"));

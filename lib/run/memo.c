@@ -11,7 +11,8 @@
 
 void memo_init(struct memo *m, struct ledger *l, cJSON *report)
 {
-	*m = (struct memo){ .ledger = l, .report = report, .told = json_obj() };
+	*m = (struct memo){ .ledger = l, .report = report, .told = json_obj(),
+	                    .dropped = cJSON_GetArraySize(l->dropped) };
 }
 
 static cJSON *copy(const cJSON *v)
