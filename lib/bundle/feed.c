@@ -205,12 +205,18 @@ bool feed_mapped(const struct feed *f)
 	return f->map && !f->z;
 }
 
-bool feed_changed(const struct feed *f)
+int feed_unchanged(const struct feed *f)
 {
 	struct stat sb;
 
-	return f->map && (fstat(f->fd, &sb) || sb.st_size != f->was.st_size || sb.st_mtim.tv_sec != f->was.st_mtim.tv_sec ||
-	                  sb.st_mtim.tv_nsec != f->was.st_mtim.tv_nsec);
+	if (!f->map)
+		return 0;
+	if (fstat(f->fd, &sb))
+		return err_set(ST_FAIL, "cannot stat: %s", strerror(errno));
+	if (sb.st_size != f->was.st_size || sb.st_mtim.tv_sec != f->was.st_mtim.tv_sec ||
+	    sb.st_mtim.tv_nsec != f->was.st_mtim.tv_nsec)
+		return err_set(ST_BAD, "changed while it was read");
+	return 0;
 }
 
 int feed_zeros(struct feed *f, uint64_t pos, uint64_t *count)

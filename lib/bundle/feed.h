@@ -16,7 +16,7 @@ int feed_read(struct feed *, const void **buf, size_t *n);
 /* Reads on to the end: is everything from byte `pos`, which lies in the piece read last or at its end, zero?
  * 1, *count set to how many bytes; 0 when not; -1, error set. */
 int feed_zeros(struct feed *, uint64_t pos, uint64_t *count);
-bool feed_changed(const struct feed *);         /* a mapped file, since it was opened */
+int feed_unchanged(const struct feed *);        /* -1: a mapped file changed since it was opened; error set */
 void feed_close(struct feed *);
 
 #endif

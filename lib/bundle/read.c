@@ -393,9 +393,7 @@ static int finish(struct bundle_in *in)
 		return err_set(ST_BAD, "something after end.json");
 	if (r > 0 && zeros < TAR_END)
 		return err_set(ST_BAD, "truncated after end.json");
-	if (r > 0 && feed_changed(in->feed))
-		return err_set(ST_BAD, "changed while it was read");
-	return r < 0 ? -1 : 0;
+	return r < 0 ? -1 : feed_unchanged(in->feed);
 }
 
 /* 1: the member is for the caller; 0: it was a note, read on; -1. */
