@@ -11,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where this program lies; "" when that cannot be told. */
-static const char *home(void)
+const char *shell_home(void)
 {
 	static char buf[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", buf, sizeof(buf) - 1);
@@ -29,15 +28,14 @@ static int is_tool(const struct dirent *e)
 	return !strncmp(e->d_name, "llmc-", 5) && !strchr(e->d_name, '.');
 }
 
-/* The tools beside this program, their names cut to what follows "llmc-". */
-static int tools(char ***out)
+int shell_tools(char ***out)
 {
 	struct dirent **e;
-	int n = scandir(home(), &e, is_tool, alphasort), k = 0;
+	int n = scandir(shell_home(), &e, is_tool, alphasort), k = 0;
 	char **v = xcalloc((size_t)(n < 0 ? 0 : n) + 1, sizeof(*v));
 
 	for (int i = 0; i < n; i++) {
-		char *path = xasprintf("%s/%s", home(), e[i]->d_name);
+		char *path = xasprintf("%s/%s", shell_home(), e[i]->d_name);
 
 		if (!access(path, X_OK))
 			v[k++] = xstrdup(e[i]->d_name + 5);
@@ -72,22 +70,29 @@ static int distance(const char *a, const char *b)
 	return row[n];
 }
 
+void shell_unknown(const char *what, const char *name, char *const *v)
+{
+	const char *best = *v;
+
+	if (!best)
+		die(ST_USAGE, "no %s '%s'", what, name);
+	for (; *v; v++)
+		if (distance(name, *v) < distance(name, best))
+			best = *v;
+	die(ST_USAGE, "no %s '%s'; the nearest is '%s'", what, name, best);
+}
+
 NORETURN static void unknown(const char *name)
 {
 	char **v;
-	int n = tools(&v), best = 0;
 
-	if (!n)
-		die(ST_USAGE, "no tool '%s'", name);
-	for (int i = 1; i < n; i++)
-		if (distance(name, v[i]) < distance(name, v[best]))
-			best = i;
-	die(ST_USAGE, "no tool '%s'; the nearest is '%s'", name, v[best]);
+	shell_tools(&v);
+	shell_unknown("tool", name, v);
 }
 
 void shell_run(char **argv)
 {
-	char *name = xasprintf("llmc-%s", argv[0]), *path = xasprintf("%s/%s", home(), name), *word = argv[0];
+	char *name = xasprintf("llmc-%s", argv[0]), *path = xasprintf("%s/%s", shell_home(), name), *word = argv[0];
 
 	if (strchr(word, '/'))
 		unknown(word);
@@ -109,7 +114,7 @@ void shell_help(const char *tool)
 		unknown(tool);
 	/* not installed: the pages of the source tree */
 	for (const char *s = sections; *s; s++) {
-		char *path = xasprintf("%s/../man/%s.%c", home(), page, *s);
+		char *path = xasprintf("%s/../man/%s.%c", shell_home(), page, *s);
 
 		if (!access(path, R_OK))
 			execlp("man", "man", "-l", path, (char *)NULL);
@@ -122,9 +127,9 @@ void shell_help(const char *tool)
 void shell_list(void)
 {
 	char **v;
-	int n = tools(&v);
+	int n = shell_tools(&v);
 
-	printf("usage: llmc TOOL [options] [operands]\n       llmc help [TOOL]\n\ntools:\n");
+	printf("usage: llmc " LLMC_USAGE "\n\ntools:\n");
 	for (int i = 0; i < n; i++) {
 		printf("  %s\n", v[i]);
 		free(v[i]);

@@ -102,6 +102,9 @@ static const struct {
 };
 enum { N_GROUP = sizeof(group) / sizeof(*group) };
 
+/* Of a tool that has them, while none is chosen. */
+static const struct opt_verb *verbs;
+
 /* The table of the running tool: its own rows, then the shared ones. */
 static struct {
 	const struct opt_tool *tool;
@@ -318,6 +321,12 @@ static void help(void)
 
 	printf("usage: %s %s\n", t->name, t->usage);
 	print_wrapped(t->about, 0, 80);
+	if (verbs) {
+		printf("\nWHAT is one of\n");
+		for (const struct opt_verb *v = verbs; v->name; v++)
+			printf("  %-7s %s\n", v->name, v->about);
+		printf("\n%s WHAT --help lists the options; %s(1) is the manual.\n", t->name, t->name);
+	}
 	print_rows("Options", t->own);
 	for (size_t i = 0; i < sizeof(title) / sizeof(*title); i++) {
 		const char *head = title[i].title;
@@ -329,6 +338,27 @@ static void help(void)
 			if (group[k].group & title[i].group & t->groups)
 				for (const struct opt *o = group[k].row; o->type != O_END; o++)
 					print_row(o);
+	}
+	stdout_close();
+	exit(ST_OK);
+}
+
+static void completion(void)
+{
+	const struct opt_tool *t = table.tool;
+
+	printf("about\t%s\n", t->about);
+	for (const struct opt_verb *v = verbs; v && v->name; v++)
+		printf("verb\t%s\t%s\n", v->name, v->about);
+	for (int i = 0; i < table.n; i++) {
+		const struct opt *o = table.row[i].o;
+		/* what help shows as A|B is to be typed as one of these, whether or not the table knows all of them */
+		const char *words = o->words ? o->words : o->arg && strchr(o->arg, '|') ? o->arg : NULL;
+
+		printf("%s\t--%s\t%s%.1s\t%s", words ? "word" : !takes_arg(o) ? "flag" : o->type == O_LIST ? "list" :
+		       o->type != O_FILE ? "text" : o->arg && !strcmp(o->arg, "DIR") ? "dir" : "file", o->name,
+		       o->letter ? "-" : "", &o->letter, o->help);
+		printf("%s%s\n", words ? "\t" : "", words ? words : "");
 	}
 	stdout_close();
 	exit(ST_OK);
@@ -404,6 +434,8 @@ int opt_parse(const struct opt_tool *t, void *base, int argc, char **argv)
 	tally_start();
 	err_before = progress_erase;
 	set_defaults(t, base);
+	if (argc == 2 && !strcmp(argv[1], "--completion"))
+		completion();
 	memset(lng, 0, sizeof(lng));
 	for (int i = 0; i < table.n; i++) {
 		const struct opt *o = table.row[i].o;
@@ -444,6 +476,26 @@ int opt_parse(const struct opt_tool *t, void *base, int argc, char **argv)
 	}
 	common.quiet = verbose < 0;
 	return optind;
+}
+
+int opt_verb(const struct opt_tool *t, const struct opt_verb *list, int argc, char **argv)
+{
+	char names[256] = "";
+
+	for (const struct opt_verb *v = list; v->name; v++) {
+		size_t n = strlen(names);
+
+		if (argc > 1 && !strcmp(argv[1], v->name))
+			return v->run(argc - 1, argv + 1);
+		snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", v->name);
+	}
+	verbs = list;
+	prog = t->name;
+	if (argc > 1 && *argv[1] == '-')
+		opt_parse(t, NULL, argc, argv);
+	else if (argc > 1)
+		die(ST_USAGE, "'%s' is none of %s", argv[1], names);
+	die(ST_USAGE, "say what: one of %s", names);
 }
 
 cJSON *opt_provenance(void)

@@ -65,6 +65,11 @@ extern struct common common;
 
 enum { OPT_BUNDLE = 1 };                /* what --version names; a unit test holds it to BUNDLE_VERSION */
 
+struct opt_verb {                       /* a tool of several: what llmc-eval ppl is */
+	const char *name;
+	int (*run)(int argc, char **argv);      /* a main(); argv[0] is the verb */
+	const char *about;
+};
 struct opt_tool {
 	const char *name;               /* "llmc-gptq" */
 	const char *usage;              /* what follows the name: "[options] [FILE]" */
@@ -78,6 +83,10 @@ struct opt_tool {
  * stand between options; argv is put in order; "--" ends options).  The tool and its rows must live on: provenance reads
  * them.  Strings point into argv. */
 int opt_parse(const struct opt_tool *, void *base, int argc, char **argv);
+/* main() of a tool of verbs: becomes the one that argv[1] names, or says what there is.  --completion, the only word,
+ * makes it and opt_parse print their tables for llmc-completion: rows of KIND and tab-separated fields,
+ *	about TEXT | verb NAME TEXT | {flag|file|dir|list|text} --NAME [-LETTER] TEXT | word --NAME [-LETTER] TEXT WORDS */
+int opt_verb(const struct opt_tool *, const struct opt_verb *, int argc, char **argv);    /* ends with a NULL name */
 /* The options given that can change results, as a JSON array of strings, for provenance: "--samples=128",
  * long names, numbers as read, in the order of the table whatever order they were typed in. */
 cJSON *opt_provenance(void);
