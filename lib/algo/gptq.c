@@ -44,97 +44,158 @@ static void find_order(struct gptq_hess *s, int order)
 	free(v);
 }
 
+/* h[i][j] = h[perm[i]][perm[j]] in place.  Rows move along the cycles of the permutation, in stripes of columns; then
+ * columns, row by row. */
+enum { STRIPE = 512 };
+
 struct permute {
 	const struct gptq_hess *s;
-	const float *from;
-	float *to;
+	float *h, *tmp;                 /* tmp: [n] a worker */
+	const int32_t *cycle;           /* [n] the first of each cycle, then -1 */
 };
+
+static void permute_stripe(void *arg, int64_t item, int worker)
+{
+	struct permute *p = arg;
+	int64_t n = p->s->n, c = item * STRIPE;
+	size_t size = (size_t)(n - c < STRIPE ? n - c : STRIPE) * sizeof(float);
+	float *tmp = p->tmp + worker * n, *h = p->h + c;
+
+	for (const int32_t *k = p->cycle; *k >= 0; k++) {
+		int32_t i = *k, from;
+
+		memcpy(tmp, h + i * n, size);
+		for (; (from = p->s->perm[i]) != *k; i = from)
+			memcpy(h + i * n, h + from * n, size);
+		memcpy(h + i * n, tmp, size);
+	}
+}
 
 static void permute_row(void *arg, int64_t i, int worker)
 {
 	struct permute *p = arg;
 	int64_t n = p->s->n;
-	const float *from = p->from + (int64_t)p->s->perm[i] * n;
+	float *tmp = p->tmp + worker * n, *h = p->h + i * n;
 
-	(void)worker;
+	memcpy(tmp, h, (size_t)n * sizeof(*h));
 	for (int64_t j = 0; j < n; j++)
-		p->to[i * n + j] = from[p->s->perm[j]];
+		h[j] = tmp[p->s->perm[j]];
 }
 
-/* Factor with the damping asked for; on failure ten times more, up to the mean of the diagonal itself. */
+static void permute(const struct gptq_hess *s, float *h)
+{
+	size_t n = (size_t)s->n;
+	int32_t *cycle = xmalloc((n + 1) * sizeof(*cycle)), count = 0;
+	bool *seen = xcalloc(n, sizeof(*seen));
+	struct permute p = { s, h, xmalloc((size_t)pool_threads() * n * sizeof(*h)), cycle };
+
+	for (int32_t i = 0; i < s->n; i++) {
+		if (!seen[i] && s->perm[i] != i)
+			cycle[count++] = i;
+		for (int32_t j = i; !seen[j]; j = s->perm[j])
+			seen[j] = true;
+	}
+	cycle[count] = -1;
+	pool_for((s->n + STRIPE - 1) / STRIPE, permute_stripe, &p);
+	pool_for(s->n, permute_row, &p);
+	free(cycle);
+	free(seen);
+	free(p.tmp);
+}
+
+/* s->u from H to its factor, with the damping asked for; on failure ten times more, up to the mean of the diagonal
+ * itself. */
 static int factor(struct gptq_hess *s, struct dev *dev, double damp, double mean)
 {
 	int64_t n = s->n;
-	struct tensor h = tensor_view(s->h, DT_F32, n, n), u;
+	struct tensor u = tensor_view(s->u, DT_F32, n, n);
 	double added = 0;
 	int r;
 
-	s->u = xmalloc((size_t)n * (size_t)n * sizeof(float));
-	u = tensor_view(s->u, DT_F32, n, n);
 	for (double d = damp; ; d = d > 0 ? d * 10 : 1e-4) {
 		if (d > 1)
 			d = 1;
 		for (int64_t j = 0; j < n; j++)
-			s->h[j * n + j] += (float)((d - added) * mean);
+			s->u[j * n + j] += (float)((d - added) * mean);
 		s->damp = added = d;
-		if ((r = dev->ops->chol_inv(dev, &u, &h)) <= 0)
+		if ((r = dev->ops->chol_inv(dev, &u, &u)) <= 0)
 			return r;
 		if (d >= 1)
 			break;
 	}
 	s->diagonal = true;
-	memset(s->u, 0, (size_t)n * (size_t)n * sizeof(float));
+	for (int64_t j = 0; j < n; j++) {
+		float x = 1 / sqrtf(s->u[j * n + j]);
+
+		memset(s->u + j * n, 0, (size_t)n * sizeof(float));
+		s->u[j * n + j] = x;
+	}
+	return 0;
+}
+
+/* The mean of x x^T, its diagonal, and columns never excited made harmless: their rows are zero. */
+static int normalise(struct gptq_hess *s, int64_t tokens, double *mean)
+{
+	int64_t n = s->n, live = 0;
+	double sum = 0;
+
+	if (first_nonfinite(s->u, DT_F32, (size_t)n * (size_t)n) >= 0)
+		return err_set(ST_FAIL, "the squares of the inputs overflow");
+	for (int64_t i = 0; i < n * n; i++)
+		s->u[i] /= (float)tokens;
+	for (int64_t j = 0; j < n; j++) {
+		s->diag[j] = s->u[j * n + j];
+		sum += s->diag[j];
+		live += s->diag[j] > 0;
+	}
+	*mean = live ? sum / (double)live : 1;
 	for (int64_t j = 0; j < n; j++)
-		s->u[j * n + j] = 1 / sqrtf(s->h[j * n + j]);
+		if (!(s->diag[j] > 0))
+			s->u[j * n + j] = (float)*mean;
 	return 0;
 }
 
 int gptq_prepare(struct gptq_hess *s, struct dev *dev, const struct gptq_opts *o, float *gram, int64_t n, int64_t tokens)
 {
-	double sum = 0, mean;
-	int64_t live = 0;
+	bool keep = o->refine || o->compare;
+	double mean = 1;
 
 	memset(s, 0, sizeof(*s));
 	s->n = n;
-	s->h = gram;
+	s->u = gram;
 	s->diag = xmalloc((size_t)n * sizeof(float));
-	if (first_nonfinite(gram, DT_F32, (size_t)n * (size_t)n) >= 0)
-		return err_set(ST_FAIL, "the squares of the inputs overflow");
-	for (int64_t i = 0; i < n * n; i++)
-		gram[i] /= (float)tokens;
-	for (int64_t j = 0; j < n; j++) {
-		s->diag[j] = gram[j * n + j];
-		sum += s->diag[j];
-		live += s->diag[j] > 0;
-	}
-	mean = live ? sum / (double)live : 1;
+	if (normalise(s, tokens, &mean) < 0)
+		return -1;
 	find_order(s, o->order);
-	for (int64_t j = 0; j < n; j++)
-		if (!(s->diag[j] > 0))
-			gram[j * n + j] = (float)mean;  /* decoupled from the others: its row is zero */
-	if (o->order == ORDER_ACT) {
-		s->h = xmalloc((size_t)n * (size_t)n * sizeof(float));
-		pool_for(n, permute_row, &(struct permute){ s, gram, s->h });
-		if (o->refine && o->groups == GROUPS_STATIC)
-			s->h0 = gram;
-		else
-			free(gram);
-	}
+	s->ordered = o->groups == GROUPS_DYNAMIC;
+	if (keep && s->ordered && o->order == ORDER_ACT)
+		permute(s, s->u);
+	if (keep)
+		s->h = memcpy(xmalloc((size_t)n * (size_t)n * sizeof(float)), s->u, (size_t)n * (size_t)n * sizeof(float));
+	if (!(keep && s->ordered) && o->order == ORDER_ACT)
+		permute(s, s->u);
 	if (factor(s, dev, o->damp, mean) < 0)
 		return -1;
-	for (int64_t j = 0; s->h0 && j < n; j++)
-		s->h0[j * n + j] += (float)(s->damp * mean);
+	for (int64_t j = 0; s->h && j < n; j++)
+		s->h[j * n + j] += (float)(s->damp * mean);
 	return 0;
 }
 
 void gptq_free(struct gptq_hess *s)
 {
 	free(s->h);
-	free(s->h0);
 	free(s->u);
 	free(s->diag);
 	free(s->perm);
 	memset(s, 0, sizeof(*s));
+}
+
+int64_t gptq_slice(int64_t n)
+{
+	enum { BYTES = 32 << 20, STEP = 256 };
+	int64_t rows = BYTES / (int64_t)sizeof(float) / n;
+
+	return rows < STEP ? STEP : rows / STEP * STEP;
 }
 
 /* Work on one linear. */
@@ -245,8 +306,7 @@ int gptq_solve(struct qrec *q, struct dev *dev, const struct gptq_opts *o, const
 	free(v.zero);
 	free(v.grp);
 	if (r == 0 && o->refine)
-		r = dynamic || !s->h0 ? gptq_refine(q, dev, s->h, s->perm, w, out, n, o->refine, loss) :
-		                        gptq_refine(q, dev, s->h0, NULL, w, out, n, o->refine, loss);
+		r = gptq_refine(q, dev, s->h, s->ordered ? s->perm : NULL, w, out, n, o->refine, loss);
 	return r;
 }
 
@@ -260,8 +320,11 @@ int gptq_loss(const struct qrec *q, struct dev *dev, const struct gptq_hess *s, 
 
 	for (int64_t o = 0; o < out; o++) {
 		qrec_dequant(q, n, o, o + 1, row);
-		for (int64_t k = 0; k < n; k++)
-			d[o * n + k] = w[o * n + s->perm[k]] - row[s->perm[k]];
+		for (int64_t k = 0; k < n; k++) {
+			int64_t j = s->ordered ? s->perm[k] : k;
+
+			d[o * n + k] = w[o * n + j] - row[j];
+		}
 	}
 	r = dev->ops->gemm(dev, 0, 0, out, n, n, 1, d, n, s->h, n, 0, dh, n);
 	for (int64_t i = 0; i < out * n; i++)

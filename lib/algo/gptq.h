@@ -15,23 +15,28 @@ struct gptq_opts {
 	int64_t panel;                  /* columns between two trailing updates */
 	double match;                   /* share of the float model's outputs in the target (gptq_aim) */
 	int64_t refine;                 /* passes of coordinate descent afterwards (refine.c) */
+	bool compare;                   /* gptq_loss will be asked */
 };
 
-/* The second-order data of one input, shared by all linears that read it. */
+/* The second-order data of one input, shared by all linears that read it.  In processing order, the k-th column of a
+ * weight is column perm[k]. */
 struct gptq_hess {
 	int64_t n;
-	float *h;                       /* [n, n] columns in processing order, damped; owned */
-	float *h0;                      /* [n, n] the same in original order, if refining needs it; owned */
-	float *u;                       /* [n, n] upper: u^T u = h^-1; owned */
-	float *diag;                    /* [n] undamped, original order; owned */
-	int32_t *perm;                  /* [n] perm[k] = column processed k-th; owned */
+	float *u;                       /* [n, n] in processing order, upper: u^T u = H^-1; owned */
+	float *h;                       /* [n, n] H itself, damped, if refining or comparing needs it; owned */
+	bool ordered;                   /* h is in processing order; else as the weights' columns stand */
+	float *diag;                    /* [n] undamped, as the columns stand; owned */
+	int32_t *perm;                  /* [n]; owned */
 	double damp;                    /* that the factorisation needed */
 	bool diagonal;                  /* it failed even so: u is diagonal, the result is weighted rounding */
 };
 
-/* Takes gram [n, n] = sum of x x^T over `tokens` rows (freed).  -1: error set. */
+/* Takes gram [n, n] = sum of x x^T over `tokens` rows, and makes the factor in its place.  -1: error set. */
 int gptq_prepare(struct gptq_hess *, struct dev *, const struct gptq_opts *, float *gram, int64_t n, int64_t tokens);
 void gptq_free(struct gptq_hess *);
+/* The rest works on some rows of a linear, w [rows, n] and the same rows of its record (qrec_rows): all of them where
+ * they share a scale, else at best gptq_slice(n) at a time, so that no wide weight need be there whole in F32. */
+int64_t gptq_slice(int64_t n);
 /* Turns w [out, n] into the weights whose output on the inputs x seen comes closest to what w makes of the
  * float model's inputs x~:  w += match * w C H^-1,  C = mean of (x~ - x) x^T (cross [n, n], a sum over
  * `tokens`).  Then |w x~ - q x|^2 = |w' x - q x|^2 + const, and the solver aims at w' (Li et al., GPTAQ, arXiv

@@ -12,7 +12,6 @@
 struct state {
 	struct gptq_opts o;
 	int scale;                      /* enum scale_opt */
-	bool compare;
 };
 
 static const struct opt opts[] = {
@@ -29,7 +28,7 @@ static const struct opt opts[] = {
 	{ "refine", 0, O_INT, offsetof(struct state, o.refine), "N", "0", NULL, 0, 1000, 0,
 	  "go over codes and scales again, N times at most, each time lowering the loss" },
 	SCALE_OPT(struct state, scale),
-	{ "compare", 0, O_FLAG, offsetof(struct state, compare), NULL, NULL, NULL, 0, 0, 0,
+	{ "compare", 0, O_FLAG, offsetof(struct state, o.compare), NULL, NULL, NULL, 0, 0, 0,
 	  "also report the loss that rounding to nearest would have had" },
 	{ .type = O_END }
 };
@@ -45,26 +44,41 @@ struct work {
 };
 
 /* Are there linears at this site that the rules want quantized? */
-static bool wanted(struct work *w, const struct site *s)
+static bool wants(void *arg, const struct site *s, int k)
 {
+	struct work *w = arg;
+
+	(void)k;
 	for (int l = 0; l < s->nlin; l++)
 		if (rules_find(&w->run->rules, w->b->index, role_name(s->lin[l]))->fmt != Q_NONE)
 			return true;
 	return false;
 }
 
+/* cross += (twin - x)^T x, some rows at a time in F32 */
 static int see_twin(struct work *w, const struct site *s, int k, const struct tensor *x, const struct tensor *twin)
 {
-	int64_t m = tensor_rows(x), n = s->width;
-	float *d = xmalloc(tensor_bytes(x));
-	int r;
+	enum { ROWS = 1024 };
+	struct dev *dev = w->run->dev;
+	int64_t rows = tensor_rows(x), n = s->width;
+	size_t e = dtype_size(x->dt), size = (size_t)(ROWS * n);
+	float *f = xmalloc(2 * size * sizeof(*f)), *d = f + size;
+	int r = 0;
 
 	if (!w->cross[k])
 		w->cross[k] = xcalloc((size_t)n * (size_t)n, sizeof(float));
-	for (int64_t i = 0; i < m * n; i++)
-		d[i] = ((const float *)twin->data)[i] - ((const float *)x->data)[i];
-	r = w->run->dev->ops->gemm(w->run->dev, 1, 0, n, n, m, 1, d, n, x->data, n, 1, w->cross[k], n);
-	free(d);
+	for (int64_t i = 0; i < rows && r == 0; i += ROWS) {
+		int64_t m = rows - i < ROWS ? rows - i : ROWS;
+		size_t at = (size_t)(i * n) * e, count = (size_t)(m * n);
+
+		if (to_f32(f, (char *)x->data + at, x->dt, count) < 0 || to_f32(d, (char *)twin->data + at, twin->dt, count) < 0)
+			r = -1;
+		for (size_t j = 0; j < count && r == 0; j++)
+			d[j] -= f[j];
+		if (r == 0)
+			r = dev->ops->gemm(dev, 1, 0, n, n, m, 1, d, n, f, n, 1, w->cross[k], n);
+	}
+	free(f);
 	return r;
 }
 
@@ -73,8 +87,6 @@ static int see(void *arg, const struct site *s, int k, const struct tensor *x, c
 	struct work *w = arg;
 	struct tensor h;
 
-	if (!wanted(w, s))
-		return 0;
 	if (!w->gram[k])
 		w->gram[k] = xcalloc((size_t)s->width * (size_t)s->width, sizeof(float));
 	h = tensor_view(w->gram[k], DT_F32, s->width, s->width);
@@ -91,7 +103,7 @@ static void report(struct work *w, const struct linear *l, const struct gptq_hes
 	json_put_num(o, "block", w->b->index);
 	json_put_str(o, "linear", l->role);
 	json_put_num(o, "loss", loss);
-	if (w->st->compare)
+	if (w->st->o.compare)
 		json_put_num(o, "rtn_loss", rtn);
 	if (h->damp != w->st->o.damp)
 		json_put_num(o, "damp", h->damp);
@@ -104,29 +116,50 @@ static void report(struct work *w, const struct linear *l, const struct gptq_hes
 	say(1, "block %d: %-9s loss %.6g", w->b->index, l->role, loss);
 }
 
-/* What rounding alone would lose on the same kind of grid. */
-static int rtn_loss(struct work *w, const struct linear *l, const struct gptq_hess *h, double *loss)
+/* What rounding alone would lose on the same kind of grid; the record's own range and codes are not touched. */
+static int rtn_loss(struct work *w, const struct qrec *like, const struct gptq_hess *h, const float *rows, int64_t n,
+                    double *loss)
 {
 	struct arena tmp = { 0 };
-	struct qspec spec = l->q.spec;
+	struct qspec spec = like->spec;
 	struct qrec q;
 	int r;
 
 	spec.range = QR_MINMAX;
-	qrec_init(&q, &spec, l->out, l->in, &tmp);
-	q.scale_dt = l->q.scale_dt;
-	grid_fit_rows(&q, l->w, NULL, l->out, l->in);
-	grid_round_rows(&q, l->w, l->out, l->in);
-	r = gptq_loss(&q, w->run->dev, h, l->w, l->out, loss);
+	qrec_init(&q, &spec, n, h->n, &tmp);
+	q.scale_dt = like->scale_dt;
+	grid_fit_rows(&q, rows, NULL, n, h->n);
+	grid_round_rows(&q, rows, n, h->n);
+	r = gptq_loss(&q, w->run->dev, h, rows, n, loss);
 	arena_free(&tmp);
 	return r;
+}
+
+/* Rows [r0, r0 + n) of a linear, whose floats go into buf; losses are added up. */
+static int solve_rows(struct work *w, struct linear *l, const struct gptq_hess *h, int k, int64_t r0, int64_t n,
+                      float *buf, double loss[2])
+{
+	const struct gptq_opts *o = &w->st->o;
+	struct dev *dev = w->run->dev;
+	struct qrec q = qrec_rows(&l->q, l->in, r0);
+	double some = 0, rtn = 0;
+
+	if (linear_rows(l, w->b, r0, r0 + n, buf) < 0 ||
+	    (w->cross[k] && gptq_aim(dev, h, o->match, w->cross[k], w->tokens[k], buf, n) < 0) ||
+	    gptq_solve(&q, dev, o, h, buf, n, &some) < 0 || (o->compare && rtn_loss(w, &q, h, buf, n, &rtn) < 0))
+		return -1;
+	loss[0] += some;
+	loss[1] += rtn;
+	return 0;
 }
 
 static int solve(struct work *w, enum role role, const struct gptq_hess *h, int k)
 {
 	struct state *st = w->st;
 	struct linear l;
-	double loss = 0, rtn = 0;
+	double loss[2] = { 0, 0 };
+	int64_t step = gptq_slice(h->n);
+	float *buf;
 	int r = linear_open(&l, w->run, w->b, role, (enum scale_opt)st->scale);
 
 	if (r <= 0)
@@ -135,14 +168,17 @@ static int solve(struct work *w, enum role role, const struct gptq_hess *h, int 
 		l.q.perm = arena_alloc(&w->b->mem, (size_t)h->n * sizeof(*h->perm));
 		memcpy(l.q.perm, h->perm, (size_t)h->n * sizeof(*h->perm));
 	}
-	if ((w->cross[k] && gptq_aim(w->run->dev, h, st->o.match, w->cross[k], w->tokens[k], l.w, l.out) < 0) ||
-	    gptq_solve(&l.q, w->run->dev, &st->o, h, l.w, l.out, &loss) < 0 ||
-	    (st->compare && rtn_loss(w, &l, h, &rtn) < 0)) {
-		linear_free(&l);
+	if (step > l.out || l.q.spec.gran == G_TENSOR)
+		step = l.out;
+	buf = xmalloc((size_t)step * (size_t)l.in * sizeof(*buf));
+	r = 0;
+	for (int64_t r0 = 0; r0 < l.out && r == 0; r0 += step)
+		r = solve_rows(w, &l, h, k, r0, l.out - r0 < step ? l.out - r0 : step, buf, loss);
+	free(buf);
+	if (r < 0)
 		return err_at("'%s'", role_name(role));
-	}
-	report(w, &l, h, loss, rtn);
-	return linear_store(&l, w->b);
+	report(w, &l, h, loss[0], loss[1]);
+	return linear_store(&l, w->b, !calib_has_twin(w->run->calib));
 }
 
 static int done(void *arg, const struct site *s, int k)
@@ -151,8 +187,6 @@ static int done(void *arg, const struct site *s, int k)
 	struct gptq_hess h;
 	int r;
 
-	if (!w->gram[k])
-		return 0;
 	r = gptq_prepare(&h, w->run->dev, &w->st->o, w->gram[k], s->width, w->tokens[k]);
 	w->gram[k] = NULL;
 	for (int l = 0; l < s->nlin && r == 0; l++)
@@ -170,8 +204,8 @@ static int begin(void *st, struct run *run, struct model *out)
 	(void)out;
 	if (!run->calib)
 		return err_set(ST_USAGE, "--calib is needed");
-	if (s->o.match > 0)
-		calib_twin(run->calib);
+	if (s->o.match > 0 && calib_twin(run->calib) < 0)
+		return -1;
 	json_put(run->report, "linears", json_arr());
 	return 0;
 }
@@ -179,7 +213,7 @@ static int begin(void *st, struct run *run, struct model *out)
 static int block(void *st, struct run *run, struct block *b)
 {
 	struct work w = { .st = st, .run = run, .b = b };
-	struct tap tap = { see, done, &w };
+	struct tap tap = { wants, see, done, &w };
 	int r;
 
 	if (b->kind != BLK_KIND_DENSE)
@@ -195,7 +229,7 @@ static int block(void *st, struct run *run, struct block *b)
 const struct filter filter_gptq = {
 	.tool = { "llmc-gptq", "[options] --calib FILE -w SPEC [FILE]",
 	          "quantize weights with error compensation (GPTQ)",
-	          OPT_IO | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_CALIB | OPT_QSPEC, opts },
+	          OPT_IO | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_CALIB | OPT_RAM | OPT_QSPEC, opts },
 	.state = sizeof(struct state),
 	.begin = begin,
 	.block = block,

@@ -1,9 +1,7 @@
 #include "algo/linear.h"
 
 #include "base/err.h"
-#include "base/mem.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static enum dtype scale_dtype(enum scale_opt o, const struct model *m)
@@ -20,7 +18,6 @@ int linear_open(struct linear *l, struct run *run, struct block *b, enum role ro
 {
 	const struct qspec *spec;
 	int i = block_find(b, role, P_WEIGHT);
-	int64_t bad;
 
 	memset(l, 0, sizeof(*l));
 	if (i < 0)
@@ -34,36 +31,31 @@ int linear_open(struct linear *l, struct run *run, struct block *b, enum role ro
 	l->role = role_name(role);
 	l->out = tensor_rows(&b->t[i]);
 	l->in = tensor_cols(&b->t[i]);
-	l->w = xmalloc((size_t)l->out * (size_t)l->in * sizeof(float));
-	if (block_f32(b, i, 0, l->out, l->w) < 0) {
-		linear_free(l);
-		return -1;
-	}
-	bad = first_nonfinite(l->w, DT_F32, (size_t)l->out * (size_t)l->in);
-	if (bad >= 0) {
-		linear_free(l);
-		return err_set(ST_BAD, "'%s' is not finite at [%lld,%lld]", b->t[i].name, (long long)(bad / l->in),
-		               (long long)(bad % l->in));
-	}
 	qrec_init(&l->q, spec, l->out, l->in, &b->mem);
 	l->q.scale_dt = scale_dtype(so, run->model);
 	return 1;
 }
 
-void linear_free(struct linear *l)
+int linear_rows(const struct linear *l, const struct block *b, int64_t r0, int64_t r1, float *w)
 {
-	free(l->w);
-	l->w = NULL;
+	int64_t bad;
+
+	if (block_f32(b, l->i, r0, r1, w) < 0)
+		return -1;
+	bad = first_nonfinite(w, DT_F32, (size_t)(r1 - r0) * (size_t)l->in);
+	return bad < 0 ? 0 : err_set(ST_BAD, "'%s' is not finite at [%lld,%lld]", b->t[l->i].name,
+	                             (long long)(r0 + bad / l->in), (long long)(bad % l->in));
 }
 
-int linear_store(struct linear *l, struct block *b)
+int linear_store(struct linear *l, struct block *b, bool release)
 {
 	int64_t bad = first_nonfinite(l->q.scale, DT_F32, (size_t)l->out * (size_t)l->q.ngroup);
 
-	linear_free(l);
 	if (bad >= 0)
 		return err_set(ST_FAIL, "'%s': scale %lld does not fit in %s", b->t[l->i].name, (long long)bad,
 		               dtype_name(l->q.scale_dt));
+	if (release)
+		tensor_release(&b->t[l->i]);
 	block_quantize(b, l->i, &l->q);
 	return 0;
 }

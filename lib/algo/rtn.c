@@ -3,6 +3,9 @@
 
 #include "algo/linear.h"
 #include "base/err.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
 
 struct state {
 	int scale;                      /* enum scale_opt */
@@ -12,6 +15,31 @@ static const struct opt opts[] = {
 	SCALE_OPT(struct state, scale),
 	{ .type = O_END }
 };
+
+/* Rows are rounded some at a time, but all at once where they share one scale. */
+static int round_linear(struct linear *l, struct block *b)
+{
+	enum { BYTES = 32 << 20 };
+	int64_t step = BYTES / (int64_t)sizeof(float) / l->in + 1;
+	float *w;
+	int r = 0;
+
+	if (step > l->out || l->q.spec.gran == G_TENSOR)
+		step = l->out;
+	w = xmalloc((size_t)step * (size_t)l->in * sizeof(*w));
+	for (int64_t r0 = 0; r0 < l->out && r == 0; r0 += step) {
+		int64_t n = l->out - r0 < step ? l->out - r0 : step;
+		struct qrec q = qrec_rows(&l->q, l->in, r0);
+
+		r = linear_rows(l, b, r0, r0 + n, w);
+		if (r == 0) {
+			grid_fit_rows(&q, w, NULL, n, l->in);
+			grid_round_rows(&q, w, n, l->in);
+		}
+	}
+	free(w);
+	return r < 0 ? -1 : linear_store(l, b, true);
+}
 
 static int block(void *st, struct run *run, struct block *b)
 {
@@ -25,13 +53,8 @@ static int block(void *st, struct run *run, struct block *b)
 
 		if (!role_linear((enum role)r))
 			continue;
-		if ((got = linear_open(&l, run, b, (enum role)r, (enum scale_opt)s->scale)) < 0)
-			return -1;
-		if (!got)
-			continue;
-		grid_fit_rows(&l.q, l.w, NULL, l.out, l.in);
-		grid_round_rows(&l.q, l.w, l.out, l.in);
-		if (linear_store(&l, b) < 0)
+		got = linear_open(&l, run, b, (enum role)r, (enum scale_opt)s->scale);
+		if (got < 0 || (got > 0 && round_linear(&l, b) < 0))
 			return -1;
 	}
 	return 0;

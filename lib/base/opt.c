@@ -73,6 +73,11 @@ static const struct opt calib[] = {
 	  .help = "and the first N tokens of each row, 0 for all" },
 	{ .type = O_END }
 };
+static const struct opt ram[] = {
+	{ .name = "ram", .type = O_SIZE, .off = AT(ram), .arg = "SIZE", .def = "0", .flags = OPT_QUIET,
+	  .help = "hidden states beyond this go to a file in TMPDIR; 0: beyond half of the machine's memory" },
+	{ .type = O_END }
+};
 static const struct opt qspec[] = {
 	{ .name = "weight", .letter = 'w', .type = O_STR, .off = AT(weight), .arg = "SPEC",
 	  .help = "quantizer of the linear weights, such as int4:g128:asym (llmc-options(7))" },
@@ -97,7 +102,7 @@ static const struct {
 	unsigned group;
 	const struct opt *row;
 } group[] = {
-	{ OPT_QSPEC, qspec }, { OPT_CALIB, calib }, { OPT_SEED, seed }, { OPT_DEVICE, device },
+	{ OPT_QSPEC, qspec }, { OPT_CALIB, calib }, { OPT_RAM, ram }, { OPT_SEED, seed }, { OPT_DEVICE, device },
 	{ OPT_OUT, output }, { OPT_RESUME, resume }, { OPT_PG, pg }, { OPT_DRY, dry }, { OPT_JSON, json }, { OPT_TALK, talk },
 };
 enum { N_GROUP = sizeof(group) / sizeof(*group) };
@@ -315,7 +320,7 @@ static void help(void)
 		unsigned group;
 		const char *title;
 	} title[] = {
-		{ OPT_QSPEC, "Quantizer" }, { OPT_CALIB, "Calibration" }, { OPT_DEVICE | OPT_SEED, "Computation" },
+		{ OPT_QSPEC, "Quantizer" }, { OPT_CALIB, "Calibration" }, { OPT_DEVICE | OPT_SEED | OPT_RAM, "Computation" },
 		{ OPT_IO | OPT_RESUME | OPT_DRY | OPT_JSON | OPT_TALK, "General" },
 	};
 

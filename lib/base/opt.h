@@ -46,7 +46,8 @@ enum opt_group {
 	OPT_DRY = 64,                   /* -n; the tool must honour it */
 	OPT_JSON = 128,                 /* -j */
 	OPT_PG = 256, OPT_IO = OPT_OUT | OPT_PG,
-	OPT_RESUME = 512                /* --resume; the tool must honour it */
+	OPT_RESUME = 512,               /* --resume; the tool must honour it */
+	OPT_RAM = 1024                  /* of tools that hold hidden states */
 };
 struct common {
 	/* OUT */    const char *output;
@@ -58,6 +59,7 @@ struct common {
 	/* DEVICE */ const char *device; int64_t threads; int dtype /* 0 auto 1 f32 2 bf16 */;
 	/* SEED */   int64_t seed;
 	/* CALIB */  const char *calib; int64_t samples, seqlen;        /* 0 = all */
+	/* RAM */    int64_t ram;
 	/* QSPEC */  const char *weight; struct strlist rule, skip;
 };
 enum opt_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };

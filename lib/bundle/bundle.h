@@ -33,7 +33,8 @@ const struct model *bundle_model(const struct bundle_in *);     /* borrows; NULL
 /* 1: *m is the next member; 0: end.json read and everything verified; -1: error set (ST_BAD).  A member
  * not fetched is skipped, and still counted in the digests. */
 int bundle_next(struct bundle_in *, struct member *);
-/* The member's block, which owns its bytes or borrows the map (valid until bundle_close).  M_BLOCK only. */
+/* The member's block, which owns its bytes or borrows the map (valid until bundle_close; what was edited in place, until
+ * the next bundle_next).  M_BLOCK only. */
 int bundle_get_block(struct bundle_in *, struct block *);
 /* The member's bytes, in the arena; refuses more than `max`. */
 int bundle_get_bytes(struct bundle_in *, struct arena *, uint64_t max, void **buf, size_t *len);

@@ -219,6 +219,18 @@ int feed_unchanged(const struct feed *f)
 	return 0;
 }
 
+void feed_release(const struct feed *f, const void *p, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), at, end;
+
+	if (!feed_mapped(f) || (const char *)p < f->map || (const char *)p + n > f->map + f->size)
+		return;
+	at = ((size_t)((const char *)p - f->map) + page - 1) / page * page;
+	end = ((size_t)((const char *)p - f->map) + n) / page * page;
+	if (at < end)
+		madvise(f->map + at, end - at, MADV_DONTNEED);
+}
+
 int feed_zeros(struct feed *f, uint64_t pos, uint64_t *count)
 {
 	const void *p;

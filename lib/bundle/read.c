@@ -30,6 +30,7 @@ enum {
 	MAX_END = 512 << 20,            /* end.json, with its reports */
 	MAX_PG = 10000,                 /* records, each of which a new one is held against */
 	AHEAD = 1 << 20,                /* bytes that a size may claim before any came */
+	HASH = 4 << 20,                 /* bytes of a map that hashing brings into memory */
 	TAR_END = 1024                  /* the two empty blocks that close a tar */
 };
 
@@ -51,6 +52,8 @@ struct bundle_in {
 	bool whole;                     /* all of m's bytes were hashed */
 	size_t first;                   /* of `seen`: m, or its note */
 	uint64_t got, total;            /* bytes of m so far; of all members */
+	const void *at;                 /* m's last piece, */
+	size_t len;                     /* its length */
 	struct {
 		struct arena mem;
 		char *name;
@@ -119,9 +122,20 @@ static int header(struct bundle_in *in)
 	in->m.name = in->seen.e[in->seen.n - 1].name;
 	in->m.size = (uint64_t)archive_entry_size(e);
 	in->got = 0;
+	in->len = 0;
 	in->whole = false;
 	XXH3_64bits_reset(in->hash);
 	return 0;
+}
+
+/* Pages of a map that were only hashed do not stay: a block is larger than what is used of it at a time. */
+static void hash(struct bundle_in *in, const char *p, size_t n)
+{
+	for (size_t k; n; p += k, n -= k) {
+		k = n < HASH ? n : HASH;
+		XXH3_64bits_update(in->hash, p, k);
+		feed_release(in->feed, p, k);
+	}
 }
 
 /* As bundle_raw, without the frame around it. */
@@ -149,8 +163,10 @@ static int piece(struct bundle_in *in, const void **buf, size_t *n)
 	if ((uint64_t)off != in->got || *n > in->m.size - in->got)
 		return err_set(ST_BAD, "member '%s' has holes", in->m.name);
 	tally_enter(&tally_read);
-	XXH3_64bits_update(in->hash, *buf, *n);         /* the first to touch what is mapped */
+	hash(in, *buf, *n);             /* the first to touch what is mapped */
 	tally_leave(&tally_read, (double)*n);
+	in->at = *buf;
+	in->len = *n;
 	in->got += *n;
 	in->total += *n;
 	return 1;
@@ -439,6 +455,8 @@ int bundle_next(struct bundle_in *in, struct member *m)
 	if (in->state != BEFORE) {
 		if (drain(in) < 0)
 			return fail(in);
+		if (in->len)
+			feed_release(in->feed, in->at, in->len);
 		drop_note(in);
 	}
 	in->first = in->seen.n;

@@ -24,7 +24,7 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "kl [options] --ref BUNDLE --tokens FILE [BUNDLE]",
-                                      "divergence from a reference model", OPT_TALK | OPT_DEVICE | OPT_JSON, opts };
+                                      "divergence from a reference model", OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_JSON, opts };
 
 struct result {
 	double *kl, *p, *q;             /* [N * (T-1)]: divergence, loss of the reference, loss of the other */

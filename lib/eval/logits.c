@@ -22,7 +22,7 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "logits [options] --tokens FILE -o FILE [BUNDLE]",
-                                      "logits as safetensors", OPT_IO | OPT_TALK | OPT_DEVICE, opts };
+                                      "logits as safetensors", OPT_IO | OPT_TALK | OPT_DEVICE | OPT_RAM, opts };
 
 /* Sizes are known before the model runs, so the file is written in the order in which its parts arise:
  * hidden states first. */
@@ -49,7 +49,10 @@ static int write_logits(struct out *o, struct pass *p, const struct tokens *t, b
 	for (int64_t r0 = 0; hidden && r0 < total && r == 0; r0 += chunk) {
 		int64_t n = total - r0 < chunk ? total - r0 : chunk;
 
-		if ((r = fwd_final(calib_fwd(p->c), n, calib_x(p->c) + r0 * C, y)) == 0)
+		const float *x = calib_rows(p->c, r0, n);
+
+		r = x ? fwd_final(calib_fwd(p->c), n, x, y) : -1;
+		if (r == 0)
 			out_write(o, y, (size_t)(n * C) * sizeof(*y));
 	}
 	for (int64_t r0 = 0; r0 < total && r == 0; r0 += chunk) {
@@ -63,6 +66,22 @@ static int write_logits(struct out *o, struct pass *p, const struct tokens *t, b
 	return r;
 }
 
+/* What the last layer done made of every row. */
+static int write_hidden(struct out *o, struct pass *p, const struct tokens *t)
+{
+	int64_t chunk = pass_chunk(p), total = t->N * t->T;
+
+	for (int64_t r0 = 0; r0 < total; r0 += chunk) {
+		int64_t n = total - r0 < chunk ? total - r0 : chunk;
+		const float *x = calib_rows(p->c, r0, n);
+
+		if (!x)
+			return -1;
+		out_write(o, x, (size_t)n * (size_t)p->m->d_model * sizeof(*x));
+	}
+	return 0;
+}
+
 int eval_logits(int argc, char **argv)
 {
 	struct state s = { 0 };
@@ -70,7 +89,6 @@ int eval_logits(int argc, char **argv)
 	struct tokens t;
 	struct pass p;
 	struct out *o;
-	size_t size;
 
 	if (argc - at > 1)
 		die(ST_USAGE, "more than one bundle; see llmc-eval(1)");
@@ -79,11 +97,12 @@ int eval_logits(int argc, char **argv)
 		die_err();
 	o = out_open(common.output, true);
 	head(o, &s, &p, &t);
-	size = (size_t)(t.N * t.T) * (size_t)p.m->d_model * sizeof(float);
 	/* The head is the last step, and what stands before it is the output of the last layer. */
 	while ((r = pass_step(&p)) > 0)
-		if (s.hidden && !p.have_head && p.blocks < p.m->n_layer)
-			out_write(o, calib_x(p.c), size);
+		if (s.hidden && !p.have_head && p.blocks < p.m->n_layer && write_hidden(o, &p, &t) < 0) {
+			r = -1;
+			break;
+		}
 	if (r < 0 || write_logits(o, &p, &t, s.hidden) < 0) {
 		out_abort(o);
 		die_err();

@@ -44,7 +44,7 @@ int pass_open(struct pass *p, const char *path, const char *device, int dtype, c
 		return -1;
 	dev_auto(dev, p->m->dtype);
 	p->c = calib_new(dev, p->m, t->ids, t->N, (int)t->T);
-	return 0;
+	return p->c ? 0 : -1;
 }
 
 /* Where it happened, before an error. */
@@ -135,7 +135,8 @@ int pass_logits(struct pass *p, int64_t r0, int64_t n, float *logits)
 {
 	size_t C = (size_t)p->m->d_model;
 	float *y = xmalloc((size_t)n * C * sizeof(*y));
-	int r = fwd_final(calib_fwd(p->c), n, calib_x(p->c) + (size_t)r0 * C, y);
+	const float *x = calib_rows(p->c, r0, n);
+	int r = x ? fwd_final(calib_fwd(p->c), n, x, y) : -1;
 
 	if (r == 0)
 		r = fwd_logits(calib_fwd(p->c), n, y, logits);

@@ -24,7 +24,7 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "ppl [options] --tokens FILE [BUNDLE]", "perplexity",
-                                      OPT_TALK | OPT_DEVICE | OPT_JSON, opts };
+                                      OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_JSON, opts };
 
 /* Losses of all scored positions, row by row: loss [N, T-1]. */
 static int losses(struct pass *p, const struct tokens *t, double *loss)

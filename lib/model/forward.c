@@ -1,5 +1,6 @@
-/* The interpreter: the stages of site.h over tensors of one micro-batch.  Activations are F32; weights are
- * prepared once per block in the device's product type (dequantized where they are quantized). */
+/* The interpreter: the stages of site.h over tensors of one micro-batch.  The residual stream and what a product makes
+ * are F32, what a product takes is of the device's product type; weights are prepared once per block in that type
+ * (dequantized where they are quantized). */
 #include "model/forward.h"
 
 #include "base/err.h"
@@ -17,9 +18,13 @@ struct prepared {
 };
 
 struct buf {
-	float *p;
-	size_t cap;
+	void *p;
+	size_t cap;                     /* bytes */
 };
+
+/* Rows of a micro-batch: enough for products at full speed, few enough to stay small.  And bytes of one activation of
+ * the MLP, which is wide, and knows no sequences. */
+enum { BATCH_ROWS = 2048, WIDE_BYTES = 32 << 20, WIDE_STEP = 256 };
 
 struct fwd {
 	struct dev *dev;
@@ -29,7 +34,7 @@ struct fwd {
 	struct block *blk;              /* the layer bound, or the head */
 	struct block *embed;            /* of a tied head */
 	struct prepared w[R_N][P_N];
-	struct buf q, k, v, g, u;
+	struct buf n, q, k, v, g, u;
 };
 
 struct fwd *fwd_new(struct dev *dev, const struct model *m, int T)
@@ -55,7 +60,7 @@ void fwd_resize(struct fwd *f, int T)
 		rope_table(f->m, T, f->cos, f->sin);
 }
 
-void fwd_forget(struct fwd *f, enum role r)
+static void forget(struct fwd *f, enum role r)
 {
 	for (int p = 0; p < P_N; p++) {
 		free(f->w[r][p].own);
@@ -63,10 +68,28 @@ void fwd_forget(struct fwd *f, enum role r)
 	}
 }
 
+static void drop(struct buf *b)
+{
+	free(b->p);
+	memset(b, 0, sizeof(*b));
+}
+
+void fwd_rest(struct fwd *f)
+{
+	for (int r = 0; r < R_N; r++)
+		forget(f, (enum role)r);
+	drop(&f->n);
+	drop(&f->q);
+	drop(&f->k);
+	drop(&f->v);
+	drop(&f->g);
+	drop(&f->u);
+}
+
 void fwd_unbind(struct fwd *f)
 {
 	for (int r = 0; r < R_N; r++)
-		fwd_forget(f, (enum role)r);
+		forget(f, (enum role)r);
 	f->blk = f->embed = NULL;
 }
 
@@ -74,28 +97,23 @@ void fwd_free(struct fwd *f)
 {
 	if (!f)
 		return;
-	fwd_unbind(f);
+	fwd_rest(f);
 	free(f->cos);
 	free(f->sin);
-	free(f->q.p);
-	free(f->k.p);
-	free(f->v.p);
-	free(f->g.p);
-	free(f->u.p);
 	free(f);
 }
 
-/* Scratch of rows x cols floats, kept from call to call. */
-static struct tensor scratch(struct buf *b, int64_t rows, int64_t cols)
+/* Scratch of rows x cols, kept from call to call. */
+static struct tensor scratch(struct buf *b, enum dtype dt, int64_t rows, int64_t cols)
 {
-	size_t n = (size_t)rows * (size_t)cols;
+	size_t n = (size_t)rows * (size_t)cols * dtype_size(dt);
 
 	if (b->cap < n) {
-		free(b->p);
-		b->p = xmalloc(n * sizeof(float));
+		drop(b);
+		b->p = xmalloc(n);
 		b->cap = n;
 	}
-	return tensor_view(b->p, DT_F32, rows, cols);
+	return tensor_view(b->p, dt, rows, cols);
 }
 
 struct prepare {
@@ -154,7 +172,7 @@ static const struct tensor *prepared(struct fwd *f, struct block *b, enum role r
 	tally_leave(&preparing, (double)tensor_bytes(&p->t));
 	if (job.bad) {
 		err_set(ST_BAD, "'%s.%s' cannot be read", role_name(r), part_name(part));
-		fwd_forget(f, r);
+		forget(f, r);
 		return NULL;
 	}
 	return &p->t;
@@ -187,23 +205,36 @@ int fwd_bind(struct fwd *f, struct block *b)
 	return 0;
 }
 
-static int attention(struct fwd *f, int n, float *a)
+int fwd_norm(struct fwd *f, int s, int64_t m, const float *x, struct tensor *y)
+{
+	struct tensor in = tensor_view((void *)(uintptr_t)x, DT_F32, m, f->m->d_model);
+
+	return norm(f, s == 0 ? R_NORM_ATTN : R_NORM_MLP, y, &in);
+}
+
+/* The input of the products of stage s + 1. */
+static int normed(struct fwd *f, int s, int64_t rows, const float *x, struct tensor *in)
+{
+	*in = scratch(&f->n, f->dev->mm, rows, f->m->d_model);
+	return fwd_norm(f, s, rows, x, in);
+}
+
+static int attention(struct fwd *f, int64_t rows, const float *x, struct tensor *out)
 {
 	const struct model *m = f->m;
 	const struct ops *op = f->dev->ops;
-	int64_t rows = (int64_t)n * f->T;
 	int64_t wq = (int64_t)m->n_head * m->d_head, wk = (int64_t)m->n_kv * m->d_head;
-	struct tensor in = tensor_view(a, DT_F32, rows, m->d_model), out = tensor_view(a, DT_F32, rows, wq);
-	struct tensor q = scratch(&f->q, rows, wq), k = scratch(&f->k, rows, wk), v = scratch(&f->v, rows, wk);
+	struct tensor q = scratch(&f->q, DT_F32, rows, wq), k = scratch(&f->k, DT_F32, rows, wk);
+	struct tensor v = scratch(&f->v, DT_F32, rows, wk), in;
 	struct attn_args args = {
 		.q = q.data, .k = k.data, .v = v.data, .ldq = wq, .ldk = wk, .ldv = wk,
-		.n = n, .T = f->T, .H = m->n_head, .K = m->n_kv, .D = m->d_head, .Dv = m->d_head,
+		.n = (int)(rows / f->T), .T = f->T, .H = m->n_head, .K = m->n_kv, .D = m->d_head, .Dv = m->d_head,
 		.scale = (float)m->attn_scale, .cap = (float)m->cap_attn,
 		.window = m->slide[f->blk->index] ? m->window : 0,
 	};
 
-	if (linear(f, f->blk, R_Q, &q, &in) < 0 || linear(f, f->blk, R_K, &k, &in) < 0 ||
-	    linear(f, f->blk, R_V, &v, &in) < 0)
+	if (normed(f, 0, rows, x, &in) < 0 || linear(f, f->blk, R_Q, &q, &in) < 0 ||
+	    linear(f, f->blk, R_K, &k, &in) < 0 || linear(f, f->blk, R_V, &v, &in) < 0)
 		return -1;
 	if (m->rope.type != ROPE_NONE &&
 	    (op->rope(f->dev, q.data, rows, wq, m->n_head, m->d_head, m->rope.dim, f->T, f->cos, f->sin,
@@ -211,48 +242,42 @@ static int attention(struct fwd *f, int n, float *a)
 	     op->rope(f->dev, k.data, rows, wk, m->n_kv, m->d_head, m->rope.dim, f->T, f->cos, f->sin,
 	              m->rope.interleaved) < 0))
 		return -1;
-	return op->attn(f->dev, &out, &args);
+	return op->attn(f->dev, out, &args);
 }
 
-/* x += linear(a), with the scratch q for the product. */
-static int residual(struct fwd *f, enum role r, int64_t rows, float *x, float *a, int64_t width)
+/* x += linear(a) */
+static int residual(struct fwd *f, enum role r, int64_t rows, float *x, const struct tensor *a)
 {
-	struct tensor in = tensor_view(a, DT_F32, rows, width), y = scratch(&f->q, rows, f->m->d_model);
+	struct tensor y = scratch(&f->q, DT_F32, rows, f->m->d_model);
 	struct tensor xt = tensor_view(x, DT_F32, rows, f->m->d_model);
 
-	if (linear(f, f->blk, r, &y, &in) < 0)
+	if (linear(f, f->blk, r, &y, a) < 0)
 		return -1;
 	return f->dev->ops->axpy(f->dev, &xt, &y, 1);
 }
 
-static int gate_up(struct fwd *f, int64_t rows, float *a)
+static int gate_up(struct fwd *f, int64_t rows, const float *x, struct tensor *out)
 {
-	struct tensor in = tensor_view(a, DT_F32, rows, f->m->d_model);
-	struct tensor u = scratch(&f->u, rows, f->m->d_ff), g, out = tensor_view(a, DT_F32, rows, f->m->d_ff);
+	struct tensor u = scratch(&f->u, DT_F32, rows, f->m->d_ff), g, in;
 
-	if (linear(f, f->blk, R_UP, &u, &in) < 0)
+	if (normed(f, 2, rows, x, &in) < 0 || linear(f, f->blk, R_UP, &u, &in) < 0)
 		return -1;
 	if (!f->m->gated)
-		return f->dev->ops->glu(f->dev, &out, &u, NULL, f->m->act);
-	g = scratch(&f->g, rows, f->m->d_ff);
+		return f->dev->ops->glu(f->dev, out, &u, NULL, f->m->act);
+	g = scratch(&f->g, DT_F32, rows, f->m->d_ff);
 	if (linear(f, f->blk, R_GATE, &g, &in) < 0)
 		return -1;
-	return f->dev->ops->glu(f->dev, &out, &g, &u, f->m->act);
+	return f->dev->ops->glu(f->dev, out, &g, &u, f->m->act);
 }
 
-int fwd_stage(struct fwd *f, int s, int n, float *x, float *a)
+int fwd_stage(struct fwd *f, int s, int64_t rows, float *x, struct tensor *a)
 {
-	const struct model *m = f->m;
-	int64_t rows = (int64_t)n * f->T;
-	struct tensor xt = tensor_view(x, DT_F32, rows, m->d_model), at = tensor_view(a, DT_F32, rows, m->d_model);
-
 	switch (s) {
-	case 0: return norm(f, R_NORM_ATTN, &at, &xt);
-	case 1: return attention(f, n, a);
-	case 2: return residual(f, R_O, rows, x, a, (int64_t)m->n_head * m->d_head) < 0 ? -1 :
-		       norm(f, R_NORM_MLP, &at, &xt);
-	case 3: return gate_up(f, rows, a);
-	case 4: return residual(f, R_DOWN, rows, x, a, m->d_ff);
+	case 0: return 0;
+	case 1: return attention(f, rows, x, a);
+	case 2: return residual(f, R_O, rows, x, a);
+	case 3: return gate_up(f, rows, x, a);
+	case 4: return residual(f, R_DOWN, rows, x, a);
 	}
 	return err_set(ST_FAIL, "no stage %d", s);
 }
@@ -263,19 +288,44 @@ int fwd_a_width(const struct fwd *f, int s)
 	int n = model_sites(f->m, site), w = 0;
 
 	for (int i = 0; i < n; i++)
-		if (site[i].stage == s && site[i].col + site[i].width > w)
+		if (site[i].stage == s && !site[i].norm && site[i].col + site[i].width > w)
 			w = site[i].col + site[i].width;
 	return w;
 }
 
+int fwd_batch(const struct fwd *f)
+{
+	return f->T >= BATCH_ROWS ? 1 : BATCH_ROWS / f->T;
+}
+
+int64_t fwd_rows(const struct fwd *f, int s)
+{
+	int64_t all = (int64_t)fwd_batch(f) * f->T, n = WIDE_BYTES / (int64_t)sizeof(float) / f->m->d_ff;
+
+	n = n < WIDE_STEP ? WIDE_STEP : n / WIDE_STEP * WIDE_STEP;
+	return s == 1 || n > all ? all : n;
+}
+
 int fwd_block(struct fwd *f, int n, float *x)
 {
-	float *a = xmalloc((size_t)n * (size_t)f->T * (size_t)model_width(f->m) * sizeof(*a));
-	int r = 0;
+	int64_t all = (int64_t)n * f->T, C = f->m->d_model;
+	char *buf = xmalloc((size_t)all * (size_t)model_width(f->m) * dtype_size(f->dev->mm));
+	int width = 0, r = 0;
 
-	for (int s = 0; s < model_stages(f->m) && r == 0; s++)
-		r = fwd_stage(f, s, n, x, a);
-	free(a);
+	for (int s = 0; s < model_stages(f->m); s++) {
+		int64_t step = fwd_rows(f, s);
+
+		if (fwd_a_width(f, s))
+			width = fwd_a_width(f, s);
+		for (int64_t i = 0; i < all && r == 0; i += step) {
+			int64_t m = all - i < step ? all - i : step;
+			struct tensor a = tensor_view(buf + (size_t)(i * width) * dtype_size(f->dev->mm), f->dev->mm, m,
+			                              width);
+
+			r = fwd_stage(f, s, m, x + i * C, &a);
+		}
+	}
+	free(buf);
 	return r;
 }
 

@@ -5,18 +5,18 @@
 #include <string.h>
 
 /* The program of a block whose norms stand before attention and MLP:
- *   stage 0: a = norm(x)                              feeds q k v
- *   stage 1: a = attention(rope(q a), rope(k a), v a) feeds o
- *   stage 2: x += o a; a = norm(x)                    feeds gate up (or up alone)
- *   stage 3: a = act(gate a) * (up a)                 feeds down
+ *   stage 0:                                           feeds q k v, with n = norm(x)
+ *   stage 1: a = attention(rope(q n), rope(k n), v n)  feeds o
+ *   stage 2: x += o a                                  feeds gate up (or up alone), with n = norm(x)
+ *   stage 3: a = act(gate n) * (up n)                  feeds down
  *   stage 4: x += down a */
 int model_sites(const struct model *m, struct site *s)
 {
 	static const struct site pre[] = {
-		{ "attn.in", 0, 0, 0, { R_Q, R_K, R_V }, 3 },
-		{ "attn.out", 1, 0, 0, { R_O }, 1 },
-		{ "mlp.in", 2, 0, 0, { R_GATE, R_UP }, 2 },
-		{ "mlp.down", 3, 0, 0, { R_DOWN }, 1 },
+		{ "attn.in", 0, true, 0, 0, { R_Q, R_K, R_V }, 3 },
+		{ "attn.out", 1, false, 0, 0, { R_O }, 1 },
+		{ "mlp.in", 2, true, 0, 0, { R_GATE, R_UP }, 2 },
+		{ "mlp.down", 3, false, 0, 0, { R_DOWN }, 1 },
 	};
 
 	memcpy(s, pre, sizeof(pre));
@@ -44,7 +44,7 @@ int model_width(const struct model *m)
 	int n = model_sites(m, s), w = 0;
 
 	for (int i = 0; i < n; i++)
-		if (s[i].col + s[i].width > w)
+		if (!s[i].norm && s[i].col + s[i].width > w)
 			w = s[i].col + s[i].width;
 	return w;
 }

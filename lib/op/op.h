@@ -51,7 +51,8 @@ struct ops {
 	 * to it. */
 	int (*gram)(struct dev *, struct tensor *h, const struct tensor *x);
 	/* h[n,n] F32 symmetric positive definite -> u upper triangular with u^T u = h^-1 (zeros below).  f32
-	 * with an f64 retry.  u may be h.  Returns 1, and u is void, when h is not positive definite. */
+	 * with an f64 retry.  u may be h.  Returns 1 when h is not positive definite: u is void, but of an h in its
+	 * place the upper triangle is as it was. */
 	int (*chol_inv)(struct dev *, struct tensor *u, const struct tensor *h);
 	/* One panel of GPTQ: columns [0, nb) of w [rows, >= nb], row stride ldw.  In order j = 0..nb-1:
 	 *   code = clamp(rne(w/scale) + zero), err = (w - deq) / u[j][j], w[j+1..] -= err * u[j][j+1..nb)

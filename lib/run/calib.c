@@ -3,113 +3,140 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/opt.h"
+#include "run/states.h"
 
-#include <math.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Rows of a micro-batch: enough for products at full speed, few enough to stay small. */
-enum { MICRO_ROWS = 2048 };
+/* A method sees SEE_ROWS rows of a site at a time, or SEE_BYTES of them where they are wide: many, because what it sums
+ * up in a matrix of width x width goes through that matrix each time. */
+enum { SEE_ROWS = 4096, SEE_STEP = 256, SEE_BYTES = 128 << 20 };
+
+/* One model's side: that of the compressed one, or of its twin as it came in. */
+struct side {
+	struct fwd *fwd;                /* NULL: there is no twin */
+	struct states *x;               /* [N*T, C] F32 */
+	struct states *a;               /* [N*T, W] dev->mm, in a tapped pass */
+	void *seen;                     /* what a site's micro-batch is made in */
+};
 
 struct calib {
 	struct dev *dev;
 	const struct model *m;
-	struct fwd *fwd, *fwd_twin;
 	const int32_t *ids;             /* [N, T] */
 	int64_t N;
-	int T, micro;                   /* sequences in a micro-batch */
-	float *x;                       /* [N, T, C] */
-	float *a;                       /* [N, T, W], between stages of a tapped pass */
-	float *x_twin, *a_twin;         /* the same of the model as it came in, or NULL */
+	int T;
+	int64_t left;                   /* bytes of memory for states */
+	struct side main, twin;
 };
 
-static float *floats(int64_t N, int T, int W)
+static int64_t memory(void)
+{
+	return common.ram ? common.ram : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 2;
+}
+
+/* In memory while there is some. */
+static struct states *room(struct calib *c, int width, enum dtype dt)
 {
 	uint64_t n;
+	bool file = !size_mul((uint64_t)(c->N * c->T), (uint64_t)width * dtype_size(dt), &n) || n > (uint64_t)c->left;
 
-	if (!size_mul((uint64_t)N * (uint64_t)T, (uint64_t)W * sizeof(float), &n) || n > SIZE_MAX / 2)
-		die(ST_FAIL, "%lld x %d hidden states of width %d do not fit in memory", (long long)N, T, W);
-	return xmalloc(n);
+	if (!file)
+		c->left -= (int64_t)n;
+	else
+		say(1, "hidden states of width %d are in a file", width);
+	return states_new(c->N * c->T, width, dt, file);
+}
+
+static int side_open(struct calib *c, struct side *s)
+{
+	s->fwd = fwd_new(c->dev, c->m, c->T);
+	s->x = room(c, c->m->d_model, DT_F32);
+	return s->x ? 0 : -1;
+}
+
+static void side_free(struct side *s)
+{
+	fwd_free(s->fwd);
+	states_free(s->x);
+	states_free(s->a);
+	free(s->seen);
 }
 
 struct calib *calib_new(struct dev *dev, const struct model *m, const int32_t *ids, int64_t N, int T)
 {
 	struct calib *c = xcalloc(1, sizeof(*c));
 
+	/* Large pieces come from the system and go back when freed, whatever sizes were freed before. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	c->dev = dev;
 	c->m = m;
 	c->ids = ids;
 	c->N = N;
 	c->T = T;
-	c->micro = T >= MICRO_ROWS ? 1 : MICRO_ROWS / T;
-	c->fwd = fwd_new(dev, m, T);
-	c->x = floats(N, T, m->d_model);
-	return c;
+	c->left = memory();
+	if (side_open(c, &c->main) == 0)
+		return c;
+	calib_free(c);
+	return NULL;
 }
 
 void calib_free(struct calib *c)
 {
 	if (!c)
 		return;
-	fwd_free(c->fwd);
-	fwd_free(c->fwd_twin);
-	free(c->x);
-	free(c->a);
-	free(c->x_twin);
-	free(c->a_twin);
+	side_free(&c->main);
+	side_free(&c->twin);
 	free(c);
 }
 
-void calib_twin(struct calib *c)
+int calib_twin(struct calib *c)
 {
-	c->fwd_twin = fwd_new(c->dev, c->m, c->T);
-	c->x_twin = floats(c->N, c->T, c->m->d_model);
+	return side_open(c, &c->twin);
 }
 
 bool calib_has_twin(const struct calib *c)
 {
-	return c->x_twin != NULL;
+	return c->twin.fwd != NULL;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int embed_side(struct calib *c, struct side *s, struct block *embed)
+{
+	int64_t total = c->N * c->T, step = (int64_t)fwd_batch(s->fwd) * c->T;
+	int r = 0;
+
+	for (int64_t i = 0; i < total && r == 0; i += step) {
+		int64_t n = least(step, total - i);
+
+		r = fwd_embed(s->fwd, embed, c->ids + i, n, states_room(s->x, i, n));
+		if (r == 0)
+			r = states_put(s->x, i, n);
+	}
+	fwd_unbind(s->fwd);
+	fwd_rest(s->fwd);
+	states_rest(s->x);
+	return r;
 }
 
 int calib_embed(struct calib *c, struct block *embed)
 {
-	int r = fwd_embed(c->fwd, embed, c->ids, c->N * c->T, c->x);
+	int r = embed_side(c, &c->main, embed);
 
-	fwd_unbind(c->fwd);
-	if (c->x_twin)
-		memcpy(c->x_twin, c->x, (size_t)(c->N * c->T) * (size_t)c->m->d_model * sizeof(float));
-	return r;
+	return r == 0 && c->twin.fwd ? embed_side(c, &c->twin, embed) : r;
 }
 
-/* The input of site s, [rows, width] packed: a itself, or a slice of its columns copied to *own. */
-static struct tensor input(const struct site *s, float *a, int64_t rows, int width, float **own)
+static int check_finite(const struct calib *c, const void *a, enum dtype dt, int64_t row, int64_t rows, int width,
+                        const char *what)
 {
-	*own = NULL;
-	if (s->width == width)
-		return tensor_view(a, DT_F32, rows, width);
-	*own = xmalloc((size_t)rows * (size_t)s->width * sizeof(float));
-	for (int64_t i = 0; i < rows; i++)
-		memcpy(*own + i * s->width, a + i * width + s->col, (size_t)s->width * sizeof(float));
-	return tensor_view(*own, DT_F32, rows, s->width);
-}
-
-static int show(const struct tap *tap, const struct site *s, int k, float *a, float *twin, int64_t rows, int width)
-{
-	float *own, *own_twin = NULL;
-	struct tensor x = input(s, a, rows, width, &own), t = { 0 };
-	int r;
-
-	if (twin)
-		t = input(s, twin, rows, width, &own_twin);
-	r = tap->see(tap->arg, s, k, &x, twin ? &t : NULL);
-	free(own);
-	free(own_twin);
-	return r;
-}
-
-static int check_finite(const struct calib *c, const float *a, int64_t row, int64_t rows, int width, const char *what)
-{
-	int64_t i = first_nonfinite(a, DT_F32, (size_t)rows * (size_t)width);
+	int64_t i = first_nonfinite(a, dt, (size_t)rows * (size_t)width);
 
 	if (i < 0)
 		return 0;
@@ -118,49 +145,166 @@ static int check_finite(const struct calib *c, const float *a, int64_t row, int6
 	               (long long)(row / c->T), (long long)(row % c->T), (long long)(i % width));
 }
 
-/* Stage s over every micro-batch; its sites see their inputs as they are made. */
-static int stage(struct calib *c, int s, const struct tap *tap, const struct site *site, int nsite)
+/* Stage s on m rows from `row` on; width: of the a that it makes or takes. */
+static int rows_of_stage(struct calib *c, struct side *s, int stage, int64_t row, int64_t m, int width)
 {
-	int W = model_width(c->m), width = fwd_a_width(c->fwd, s);
+	bool makes = fwd_a_width(s->fwd, stage) > 0, last = stage == model_stages(c->m) - 1;
+	float *x = states_get(s->x, row, m);
+	struct tensor a;
 
-	for (int64_t i = 0; i < c->N; i += c->micro) {
-		int n = (int)(c->N - i < c->micro ? c->N - i : c->micro);
-		int64_t row = i * c->T;
-		float *a = c->a + row * W, *twin = c->a_twin ? c->a_twin + row * W : NULL;
+	if (!x)
+		return -1;
+	a = tensor_view(makes ? states_room(s->a, row, m) : states_get(s->a, row, m), c->dev->mm, m, width);
+	if (!a.data || fwd_stage(s->fwd, stage, m, x, &a) < 0 ||
+	    (last && check_finite(c, x, DT_F32, row, m, c->m->d_model, "output") < 0))
+		return -1;
+	return makes ? states_put(s->a, row, m) : states_put(s->x, row, m);
+}
 
-		if (fwd_stage(c->fwd, s, n, c->x + row * c->m->d_model, a) < 0 ||
-		    (twin && fwd_stage(c->fwd_twin, s, n, c->x_twin + row * c->m->d_model, twin) < 0))
-			return -1;
-		for (int k = 0; k < nsite; k++)
-			if (site[k].stage == s) {
-				if (check_finite(c, a, row, (int64_t)n * c->T, width, site[k].name) < 0)
-					return -1;
-				if (tap->see && show(tap, &site[k], k, a, twin, (int64_t)n * c->T, width) < 0)
-					return -1;
-			}
+/* Stage s over all rows; *width: of the last a made. */
+static int stage(struct calib *c, struct side *s, int stage, int *width)
+{
+	int64_t total = c->N * c->T, batch = (int64_t)fwd_batch(s->fwd) * c->T, step = fwd_rows(s->fwd, stage);
+	int r = 0;
+
+	if (fwd_a_width(s->fwd, stage) > 0) {
+		*width = fwd_a_width(s->fwd, stage);
+		states_width(s->a, *width);
 	}
-	for (int k = 0; k < nsite; k++)
-		if (site[k].stage == s && tap->done) {
-			if (tap->done(tap->arg, &site[k], k) < 0)
-				return -1;
-			for (int l = 0; l < site[k].nlin; l++)
-				fwd_forget(c->fwd, site[k].lin[l]);
-		}
+	for (int64_t b = 0; b < total; b += batch)
+		for (int64_t i = b, end = least(b + batch, total); i < end && r == 0; i += step)
+			r = rows_of_stage(c, s, stage, i, least(step, end - i), *width);
+	fwd_rest(s->fwd);
+	states_rest(s->x);
+	states_rest(s->a);
+	return r;
+}
+
+static int64_t see_rows(int width)
+{
+	int64_t n = SEE_BYTES / 2 / width;
+
+	return n < SEE_STEP ? SEE_STEP : n > SEE_ROWS ? SEE_ROWS : n / SEE_STEP * SEE_STEP;
+}
+
+/* The norm of m rows, into s->seen. */
+static int see_norm(struct calib *c, struct side *s, const struct site *site, int64_t row, int64_t m, struct tensor *x)
+{
+	int64_t step = fwd_rows(s->fwd, site->stage);
+	int r = 0;
+
+	/* a difference of two of these is not to be one of their roundings */
+	*x = tensor_view(s->seen, c->twin.fwd ? DT_F32 : c->dev->mm, m, site->width);
+	if (!x->data)
+		x->data = s->seen = xmalloc((size_t)(see_rows(site->width) * site->width) * dtype_size(x->dt));
+	for (int64_t i = 0; i < m && r == 0; i += step) {
+		int64_t n = least(step, m - i);
+		const float *from = states_get(s->x, row + i, n);
+		struct tensor y = tensor_view((char *)x->data + (size_t)(i * site->width) * dtype_size(x->dt), x->dt, n,
+		                              site->width);
+
+		r = from ? fwd_norm(s->fwd, site->stage, n, from, &y) : -1;
+	}
+	return r;
+}
+
+/* m rows of the a that is there, or of its columns, copied to s->seen. */
+static int see_stored(struct calib *c, struct side *s, const struct site *site, int64_t row, int64_t m,
+                      struct tensor *x)
+{
+	int width = fwd_a_width(s->fwd, site->stage);
+	size_t e = dtype_size(c->dev->mm);
+	char *a = states_get(s->a, row, m), *own;
+
+	*x = tensor_view(a, c->dev->mm, m, site->width);
+	if (!a || site->width == width)
+		return a ? 0 : -1;
+	if (!s->seen)
+		s->seen = xmalloc((size_t)(see_rows(site->width) * site->width) * e);
+	x->data = own = s->seen;
+	for (int64_t i = 0; i < m; i++)
+		memcpy(own + (size_t)(i * site->width) * e, a + (size_t)(i * width + site->col) * e,
+		       (size_t)site->width * e);
 	return 0;
 }
 
-/* Without a tap nothing needs the states between stages: each micro-batch goes straight through. */
-static int straight(struct calib *c, struct fwd *f, float *states)
+static int see_side(struct calib *c, struct side *s, const struct site *site, int64_t row, int64_t m, struct tensor *x)
 {
-	for (int64_t i = 0; i < c->N; i += c->micro) {
-		int n = (int)(c->N - i < c->micro ? c->N - i : c->micro);
-		float *x = states + i * c->T * c->m->d_model;
+	return site->norm ? see_norm(c, s, site, row, m, x) : see_stored(c, s, site, row, m, x);
+}
 
-		if (fwd_block(f, n, x) < 0 ||
-		    check_finite(c, x, i * c->T, (int64_t)n * c->T, c->m->d_model, "output") < 0)
-			return -1;
+static void end_seeing(struct side *s)
+{
+	if (!s->fwd)
+		return;
+	free(s->seen);
+	s->seen = NULL;
+	fwd_rest(s->fwd);
+	states_rest(s->x);
+	states_rest(s->a);
+}
+
+/* Site k, whose input is there, is seen and dealt with. */
+static int tap_site(struct calib *c, const struct tap *tap, const struct site *site, int k)
+{
+	int64_t total = c->N * c->T, step = see_rows(site->width);
+	struct tensor x, t;
+	int r = 0;
+
+	if (!tap->wants(tap->arg, site, k))
+		return 0;
+	for (int64_t i = 0; i < total && r == 0; i += step) {
+		int64_t m = least(step, total - i);
+
+		r = see_side(c, &c->main, site, i, m, &x);
+		if (r == 0 && c->twin.fwd)
+			r = see_side(c, &c->twin, site, i, m, &t);
+		if (r == 0)
+			r = check_finite(c, x.data, x.dt, i, m, site->width, site->name);
+		if (r == 0)
+			r = tap->see(tap->arg, site, k, &x, c->twin.fwd ? &t : NULL);
 	}
-	return 0;
+	end_seeing(&c->main);
+	end_seeing(&c->twin);
+	return r == 0 ? tap->done(tap->arg, site, k) : r;
+}
+
+static int tapped(struct calib *c, const struct tap *tap)
+{
+	struct site site[MAX_SITE];
+	int nsite = model_sites(c->m, site), width = 0, width_twin = 0, r = 0;
+
+	if (!c->main.a && !(c->main.a = room(c, model_width(c->m), c->dev->mm)))
+		return -1;
+	if (c->twin.fwd && !c->twin.a && !(c->twin.a = room(c, model_width(c->m), c->dev->mm)))
+		return -1;
+	for (int s = 0; s < model_stages(c->m) && r == 0; s++) {
+		if (s > 0)
+			r = stage(c, &c->main, s, &width);
+		if (s > 0 && r == 0 && c->twin.fwd)
+			r = stage(c, &c->twin, s, &width_twin);
+		for (int k = 0; k < nsite && r == 0; k++)
+			if (site[k].stage == s)
+				r = tap_site(c, tap, &site[k], k);
+	}
+	return r;
+}
+
+/* Without a tap nothing needs the states between stages: each micro-batch goes straight through. */
+static int straight(struct calib *c, struct side *s)
+{
+	int64_t total = c->N * c->T, step = (int64_t)fwd_batch(s->fwd) * c->T;
+	int r = 0;
+
+	for (int64_t i = 0; i < total && r == 0; i += step) {
+		int64_t n = least(step, total - i);
+		float *x = states_get(s->x, i, n);
+
+		if (!x || fwd_block(s->fwd, (int)(n / c->T), x) < 0 ||
+		    check_finite(c, x, DT_F32, i, n, c->m->d_model, "output") < 0 || states_put(s->x, i, n) < 0)
+			r = -1;
+	}
+	return r;
 }
 
 /* The block as it is now; its tensors' storage stays when they are replaced. */
@@ -174,76 +318,60 @@ static struct block snapshot(const struct block *b)
 	return s;
 }
 
-static int tapped(struct calib *c, const struct tap *tap)
+static void unbind(struct side *s)
 {
-	struct site site[MAX_SITE];
-	int nsite = model_sites(c->m, site), r = 0;
-
-	if (!c->a)
-		c->a = floats(c->N, c->T, model_width(c->m));
-	if (c->x_twin && !c->a_twin)
-		c->a_twin = floats(c->N, c->T, model_width(c->m));
-	for (int s = 0; s < model_stages(c->m) && r == 0; s++)
-		r = stage(c, s, tap, site, nsite);
-	return r;
+	if (!s->fwd)
+		return;
+	fwd_unbind(s->fwd);
+	fwd_rest(s->fwd);
+	states_rest(s->x);
 }
 
 int calib_block(struct calib *c, struct block *b, const struct tap *tap)
 {
 	struct block was = { 0 };
-	int r = fwd_bind(c->fwd, b);
+	int r = fwd_bind(c->main.fwd, b);
 
-	if (r == 0 && c->x_twin) {
+	if (r == 0 && c->twin.fwd) {
 		was = snapshot(b);
-		r = fwd_bind(c->fwd_twin, &was);
+		r = fwd_bind(c->twin.fwd, &was);
 	}
 	if (r == 0 && tap)
 		r = tapped(c, tap);
-	else if (r == 0 && (r = straight(c, c->fwd, c->x)) == 0 && c->x_twin)
-		r = straight(c, c->fwd_twin, c->x_twin);
-	fwd_unbind(c->fwd);
-	if (c->x_twin)
-		fwd_unbind(c->fwd_twin);
+	else if (r == 0 && (r = straight(c, &c->main)) == 0 && c->twin.fwd)
+		r = straight(c, &c->twin);
+	unbind(&c->main);
+	unbind(&c->twin);
 	free(was.t);
 	free(was.q);
 	return r;
 }
 
-static int redo(struct calib *c, struct fwd *f, struct block *b, float *states)
+static int redo(struct calib *c, struct side *s, struct block *b)
 {
-	int r = fwd_bind(f, b);
+	int r = fwd_bind(s->fwd, b);
 
 	if (r == 0)
-		r = straight(c, f, states);
-	fwd_unbind(f);
+		r = straight(c, s);
+	unbind(s);
 	return r;
 }
 
 int calib_redo(struct calib *c, struct block *done, struct block *was)
 {
-	int r = redo(c, c->fwd, done, c->x);
+	int r = redo(c, &c->main, done);
 
-	return r == 0 && c->x_twin ? redo(c, c->fwd_twin, was, c->x_twin) : r;
+	return r == 0 && c->twin.fwd ? redo(c, &c->twin, was) : r;
 }
 
-float *calib_x(struct calib *c)
+const float *calib_rows(struct calib *c, int64_t row, int64_t n)
 {
-	return c->x;
-}
-
-int64_t calib_rows(const struct calib *c)
-{
-	return c->N;
-}
-
-int calib_seqlen(const struct calib *c)
-{
-	return c->T;
+	return states_get(c->main.x, row, n);
 }
 
 struct fwd *calib_fwd(struct calib *c)
 {
-	return c->fwd;
+	return c->main.fwd;
 }
 
 struct dev *calib_dev(struct calib *c)

@@ -118,7 +118,7 @@ static int set_up(struct host *h)
 	if (tokens_check(&h->tokens, r->model->vocab) < 0)
 		return err_at("%s", common.calib);
 	r->calib = calib_new(r->dev, r->model, h->tokens.ids, h->tokens.N, (int)h->tokens.T);
-	return 0;
+	return r->calib ? 0 : -1;
 }
 
 /* What must be the same for a run to be resumed. */

@@ -31,6 +31,17 @@ void qrec_init(struct qrec *q, const struct qspec *spec, int64_t out, int64_t in
 		q->zero = arena_alloc(a, (size_t)scales);
 }
 
+struct qrec qrec_rows(const struct qrec *q, int64_t in, int64_t r0)
+{
+	struct qrec s = *q;
+
+	s.code += r0 * in;
+	s.scale += r0 * q->ngroup;
+	if (s.zero)
+		s.zero += r0 * q->ngroup;
+	return s;
+}
+
 void qrec_dequant(const struct qrec *q, int64_t in, int64_t r0, int64_t r1, float *w)
 {
 	const int mid = 1 << (q->spec.bits - 1);

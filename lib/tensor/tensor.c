@@ -3,6 +3,8 @@
 #include "base/err.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 int64_t tensor_count(const struct tensor *t)
 {
@@ -68,6 +70,15 @@ struct tensor tensor_view(void *data, enum dtype dt, int64_t rows, int64_t cols)
 	struct tensor t = { .dt = dt, .nd = 2, .dim = { rows, cols }, .data = data };
 
 	return t;
+}
+
+void tensor_release(struct tensor *t)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)t->data + page - 1) / page * page, to = ((uintptr_t)t->data + tensor_bytes(t)) / page * page;
+
+	if (t->data && from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 const char *tensor_shape(const struct tensor *t, char *buf, size_t n)

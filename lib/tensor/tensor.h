@@ -29,6 +29,8 @@ bool tensor_same_shape(const struct tensor *, const struct tensor *);
 struct tensor tensor_new(struct arena *, enum dtype, int nd, const int64_t *dim);
 struct tensor tensor_2d(struct arena *, enum dtype, int64_t rows, int64_t cols);
 struct tensor tensor_view(void *data, enum dtype, int64_t rows, int64_t cols);     /* borrows data */
+/* What it holds is void from now on: whole pages of it go back to the system. */
+void tensor_release(struct tensor *);
 const char *tensor_shape(const struct tensor *, char *buf, size_t n);               /* "[576,1536]" */
 
 #endif
