@@ -2,6 +2,7 @@
 #include "algo/cat.h"
 #include "base/err.h"
 #include "base/opt.h"
+#include "op/meter.h"
 
 static struct {
 	const char *blocks;
@@ -24,5 +25,6 @@ int main(int argc, char **argv)
 
 	if (cat_run(i < argc ? (const char *const *)argv + i : std, i < argc ? argc - i : 1, o.blocks, common.output) < 0)
 		die_err();
+	meter_report(NULL);
 	return ST_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "op/meter.h"
 
 static const struct opt_tool tool = {
 	.name = "llmc-diff", .usage = "[options] A B", .about = "error of B's tensors, measured against A's",
@@ -18,6 +19,7 @@ int main(int argc, char **argv)
 	r = diff_run(argv[i], argv[i + 1], common.json);
 	if (r < 0)
 		die_err();
+	meter_report(NULL);
 	stdout_close();
 	return r ? ST_NO : ST_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "op/meter.h"
 
 static struct {
 	bool check, tensors;
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
 		else if (info_print(path, o.tensors, common.json) < 0)
 			die_err();
 	} while (++i < argc);
+	meter_report(NULL);
 	stdout_close();
 	return answer;
 }

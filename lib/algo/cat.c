@@ -3,6 +3,7 @@
 #include "algo/parts.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/progress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,7 @@ static int copy_part(struct cat *c, struct bundle_in *in)
 
 	while ((r = bundle_next(in, &m)) > 0) {
 		if (m.kind == M_BLOCK) {
+			progress_at(m.index + 1);
 			leading = false;
 			keep = c->keep[parts_slot(m.index, c->n_layer)];
 		} else if (leading) {
@@ -205,9 +207,11 @@ static int all(struct cat *c, const char *const *path, const char *list, const c
 	}
 	if (!(c->out = bundle_create(out, manifest)))
 		return -1;
+	progress_begin("block", c->n_layer);
 	for (int i = 0; i < c->n; i++)
 		if (copy_part(c, c->in[i]) < 0 || books(c, c->in[i]) < 0)
 			return -1;
+	progress_end();
 	if (c->ledger && c->keep)
 		ledger_cut(c->ledger, count(c));
 	o = c->out;

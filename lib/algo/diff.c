@@ -3,6 +3,7 @@
 #include "algo/table.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "bundle/bundle.h"
 
 #include <math.h>
@@ -159,8 +160,10 @@ static int read_both(struct diff *d)
 			r = -1;
 		else if (p != q || (p && (a.index != b.index || a.kind != b.kind)))
 			r = err_set(ST_BAD, "'%s' and '%s' do not hold the same blocks", bundle_name(d->a), bundle_name(d->b));
-		else if (p)
+		else if (p) {
+			progress_at(a.index + 1);
 			r = blocks(d, &a, &b);
+		}
 		if (a.note)
 			block_free(&a);
 		if (b.note)
@@ -220,8 +223,11 @@ int diff_run(const char *a, const char *b, bool json)
 	struct diff d = { .rows = json_arr() };
 	int r = open_both(&d, a, b);
 
-	if (r == 0)
+	if (r == 0) {
+		progress_begin("block", bundle_model(d.a)->n_layer);
 		r = read_both(&d);
+		progress_end();
+	}
 	if (r == 0) {
 		knobs(&d);
 		print(&d, json);

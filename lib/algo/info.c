@@ -2,6 +2,7 @@
 
 #include "algo/table.h"
 #include "base/err.h"
+#include "base/progress.h"
 #include "bundle/bundle.h"
 #include "data/tokens.h"
 
@@ -148,6 +149,11 @@ static int block_row(struct info *f, const struct member *m)
 	return 0;
 }
 
+static int layers(const struct bundle_in *in)
+{
+	return bundle_model(in) ? bundle_model(in)->n_layer : 0;
+}
+
 static int read_all(struct info *f)
 {
 	struct member m;
@@ -157,6 +163,7 @@ static int read_all(struct info *f)
 	while ((r = bundle_next(f->in, &m)) > 0) {
 		f->bytes += (double)m.size;
 		if (m.kind == M_BLOCK) {
+			progress_at(m.index + 1);
 			if (block_row(f, &m) < 0)
 				return -1;
 			continue;
@@ -251,7 +258,9 @@ int info_print(const char *path, bool tensors, bool json)
 	f.blocks = json_arr();
 	f.members = json_arr();
 	f.tensors = tensors && bundle_model(f.in) ? json_arr() : NULL;
+	progress_begin("block", layers(f.in));
 	r = read_all(&f);
+	progress_end();
 	if (r == 0)
 		(json ? print_json : print_text)(&f, summary_row(&f));
 	cJSON_Delete(f.blocks);
@@ -313,9 +322,12 @@ int info_check(const char *path)
 
 	if (!in)
 		return -1;
+	progress_begin("block", layers(in));
 	while ((r = bundle_next(in, &m)) > 0) {
 		bool ids = tokens && !strcmp(m.name, TOKENS_MEMBER);
 
+		if (m.kind == M_BLOCK)
+			progress_at(m.index + 1);
 		seen |= ids;
 		if ((m.kind == M_BLOCK && check_block(in) < 0) || (ids && check_tokens(in) < 0)) {
 			r = -1;
@@ -324,6 +336,7 @@ int info_check(const char *path)
 	}
 	if (r == 0 && tokens && !seen)
 		r = err_set(ST_BAD, "%s: no member '%s'", bundle_name(in), TOKENS_MEMBER);
+	progress_end();
 	bundle_close(in);
 	return r;
 }

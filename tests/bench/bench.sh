@@ -258,7 +258,7 @@ operator() {
 
 	while IFS=$'\t' read -r what dims s flops type; do
 		row "$what" operator "$dims" "$s" "$(calc "$flops / $s / 1e9")" "GFLOP/s" "$(calc "$flops / $type")" - "$type"
-	done < <("$BUILD/$here/ops" "$1" "$HIDDEN" "$FFN" "$SEQLEN" "$THREADS")
+	done < <("$BUILD/$here/opbench" "$1" "$HIDDEN" "$FFN" "$SEQLEN" "$THREADS")
 }
 # gptq_rows BENCH SIZE: the table of the llmc-gptq run just done, by stage.
 gptq_rows() {

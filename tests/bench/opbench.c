@@ -1,4 +1,4 @@
-/* ops gram|factor|columns HIDDEN FFN ROWS THREADS [f32|bf16]: three operators of GPTQ at the shapes of a layer, through
+/* opbench gram|factor|columns HIDDEN FFN ROWS THREADS [f32|bf16]: three operators of GPTQ at the shapes of a layer, through
  * the device that the tools use.  A line for each shape: what, seconds of the best of a few, operations at the least,
  * type of the products. */
 #include "base/err.h"
@@ -153,9 +153,9 @@ int main(int argc, char **argv)
 	int64_t C, F, rows;
 	int dtype = argc < 7 ? 0 : !strcmp(argv[6], "f32") ? 1 : 2;
 
-	prog = "ops";
+	prog = "opbench";
 	if (argc < 6)
-		die(ST_USAGE, "usage: ops gram|factor|columns HIDDEN FFN ROWS THREADS [f32|bf16]");
+		die(ST_USAGE, "usage: opbench gram|factor|columns HIDDEN FFN ROWS THREADS [f32|bf16]");
 	C = atoll(argv[2]);
 	F = atoll(argv[3]);
 	rows = atoll(argv[4]);
