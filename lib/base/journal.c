@@ -237,13 +237,18 @@ void journal_cut(struct journal *j, int n)
 		fail(j, "write");
 }
 
-/* Data first, so that what the journal says of it is seldom found untrue after a power cut. */
-static void sync_now_and_then(struct journal *j, int fd)
+bool journal_due(const struct journal *j)
 {
-	double now = seconds(), since = now - j->synced;
+	double since = seconds() - j->synced;
 
-	if (since < 2 || since < 20 * j->cost)
-		return;
+	return since >= 2 && since >= 20 * j->cost;
+}
+
+/* Data first, so that what the journal says of it is seldom found untrue after a power cut. */
+static void sync_both(struct journal *j, int fd)
+{
+	double now = seconds();
+
 	if (!j->entered)
 		sync_parent(j->path);
 	j->entered = true;
@@ -277,7 +282,8 @@ void journal_add(struct journal *j, cJSON *step, int fd)
 	if (!from && ftruncate(j->fd, (off_t)n))
 		fail(j, "write");
 	push(j, step, d, from + n);
-	sync_now_and_then(j, fd);
+	if (journal_due(j))
+		sync_both(j, fd);
 }
 
 const char *journal_side(struct journal *j, const char *what)

@@ -1,6 +1,6 @@
 /* Kullback-Leibler divergence of a model's next-token distribution from a reference's (reference first,
  * nats), and how often both have the same most likely token. */
-#include "eval/eval.h"
+#include "eval/save.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -24,7 +24,8 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "kl [options] --ref BUNDLE --tokens FILE [BUNDLE]",
-                                      "divergence from a reference model", OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_JSON, opts };
+                                      "divergence from a reference model",
+                                      OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_JSON, opts };
 
 struct result {
 	double *kl, *p, *q;             /* [N * (T-1)]: divergence, loss of the reference, loss of the other */
@@ -88,7 +89,7 @@ static double percentile(const double *v, int64_t n, double f)
 	return i + 1 < n ? v[i] + (at - (double)i) * (v[i + 1] - v[i]) : v[n - 1];
 }
 
-static void print(struct result *res, const char *protocol)
+static void print(struct out *out, struct result *res, const char *protocol)
 {
 	static const struct {
 		const char *name;
@@ -122,28 +123,32 @@ static void print(struct result *res, const char *protocol)
 	if (common.json) {
 		json_put_str(o, "protocol", protocol);
 		text = json_text(o, false);
-		puts(text);
+		out_printf(out, "%s\n", text);
 		free(text);
 	} else {
-		printf("#name\tvalue\n");
+		out_printf(out, "#name\tvalue\n");
 		cJSON_ArrayForEach(c, o)
-			printf("%s\t%.8g\n", c->string, c->valuedouble);
-		printf("protocol\t%s\n", protocol);
+			out_printf(out, "%s\t%.8g\n", c->string, c->valuedouble);
+		out_printf(out, "protocol\t%s\n", protocol);
 	}
 	cJSON_Delete(o);
 	free(diff);
 }
 
 /* Both models advance together, so that one block of each is in memory. */
-static int run(struct pass *ref, struct pass *other)
+static int run(struct pass *ref, struct pass *other, const struct tokens *t, struct save *save)
 {
 	int a = 1, b = 1;
 
 	progress_begin("block", ref->m->n_layer);
+	if (save_open(save, false, t, ref, other) < 0)
+		return -1;
 	while (a > 0 || b > 0) {
 		if (a > 0 && (a = pass_step(ref)) < 0)
 			return -1;
 		if (b > 0 && (b = pass_step(other)) < 0)
+			return -1;
+		if (save_step(save) < 0)
 			return -1;
 	}
 	progress_end();
@@ -157,6 +162,7 @@ int eval_kl(int argc, char **argv)
 	struct result res = { 0 };
 	struct tokens t;
 	struct pass ref, other;
+	struct save save;
 	size_t size;
 	char *protocol;
 
@@ -172,16 +178,21 @@ int eval_kl(int argc, char **argv)
 		die(ST_BAD, "'%s': rows of one token predict nothing", s.e.tokens);
 	if (ref.m->vocab != other.m->vocab)
 		die(ST_BAD, "vocabularies of %d and %d: the models cannot be compared", ref.m->vocab, other.m->vocab);
-	if (run(&ref, &other) < 0)
+	if (run(&ref, &other, &t, &save) < 0) {
+		out_abort(save.out);
 		die_err();
+	}
 	size = (size_t)(t.N * (t.T - 1)) * sizeof(double);
 	res.kl = xmalloc(size);
 	res.p = xmalloc(size);
 	res.q = xmalloc(size);
-	if (compare(&ref, &other, &t, &res) < 0)
+	if (compare(&ref, &other, &t, &res) < 0) {
+		out_abort(save.out);
 		die_err();
+	}
 	protocol = eval_protocol(&t, &ref);
-	print(&res, protocol);
+	print(save.out, &res, protocol);
+	out_commit(save.out);
 	meter_report(calib_dev(ref.c));
 	free(protocol);
 	free(res.kl);

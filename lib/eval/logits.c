@@ -1,5 +1,5 @@
 /* Logits, and hidden states, as safetensors: how fixtures and other programs are compared. */
-#include "eval/eval.h"
+#include "eval/save.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -22,7 +22,7 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "logits [options] --tokens FILE -o FILE [BUNDLE]",
-                                      "logits as safetensors", OPT_IO | OPT_TALK | OPT_DEVICE | OPT_RAM, opts };
+                                      "logits as safetensors", OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM, opts };
 
 /* Sizes are known before the model runs, so the file is written in the order in which its parts arise:
  * hidden states first. */
@@ -88,26 +88,26 @@ int eval_logits(int argc, char **argv)
 	int at = opt_parse(&tool, &s, argc, argv), r;
 	struct tokens t;
 	struct pass p;
-	struct out *o;
+	struct save save;
 
 	if (argc - at > 1)
 		die(ST_USAGE, "more than one bundle; see llmc-eval(1)");
 	if (eval_inputs(argv[at], s.e.tokens, NULL) < 0 || eval_tokens(&t, &s.e) < 0 ||
 	    pass_open(&p, argv[at], common.device, common.dtype, &t) < 0)
 		die_err();
-	o = out_open(common.output, true);
-	head(o, &s, &p, &t);
+	r = save_open(&save, true, &t, &p, NULL) < 0 ? -1 : 1;
+	if (r > 0 && !out_at(save.out))
+		head(save.out, &s, &p, &t);
 	/* The head is the last step, and what stands before it is the output of the last layer. */
-	while ((r = pass_step(&p)) > 0)
-		if (s.hidden && !p.have_head && p.blocks < p.m->n_layer && write_hidden(o, &p, &t) < 0) {
+	while (r > 0 && (r = pass_step(&p)) > 0)
+		if ((s.hidden && !p.have_head && p.blocks < p.m->n_layer && write_hidden(save.out, &p, &t) < 0) ||
+		    save_step(&save) < 0)
 			r = -1;
-			break;
-		}
-	if (r < 0 || write_logits(o, &p, &t, s.hidden) < 0) {
-		out_abort(o);
+	if (r < 0 || write_logits(save.out, &p, &t, s.hidden) < 0) {
+		out_abort(save.out);
 		die_err();
 	}
-	out_commit(o);
+	out_commit(save.out);
 	meter_report(calib_dev(p.c));
 	pass_close(&p);
 	tokens_free(&t);

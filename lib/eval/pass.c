@@ -5,10 +5,12 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "bundle/raw.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 int eval_tokens(struct tokens *t, const struct eval_opts *o)
 {
@@ -66,6 +68,17 @@ static int layer(struct pass *p, struct block *b)
 	return r < 0 ? -1 : 1;
 }
 
+/* What was read goes into the digest. */
+static int account(struct pass *p)
+{
+	uint64_t sum;
+
+	if (bundle_sum(p->in, &sum) < 0)
+		return -1;
+	p->sum = XXH3_64bits_withSeed(&sum, sizeof(sum), p->sum);
+	return 0;
+}
+
 static int take(struct pass *p, const struct member *m)
 {
 	struct block b;
@@ -75,15 +88,37 @@ static int take(struct pass *p, const struct member *m)
 		if (bundle_get_block(p->in, &p->embed) < 0)
 			return -1;
 		p->have_embed = true;
-		return calib_embed(p->c, &p->embed) < 0 ? at(p, &p->embed) : 1;
+		return account(p) < 0 ? -1 : calib_embed(p->c, &p->embed) < 0 ? at(p, &p->embed) : 1;
 	case BLK_KIND_HEAD:
 		if (bundle_get_block(p->in, &p->head) < 0)
 			return -1;
 		p->have_head = true;
 		return 1;
 	default:
-		return bundle_get_block(p->in, &b) < 0 ? -1 : layer(p, &b);
+		return bundle_get_block(p->in, &b) < 0 || account(p) < 0 ? -1 : layer(p, &b);
 	}
+}
+
+int pass_skip(struct pass *p, int blocks)
+{
+	struct member m;
+	int r = 1;
+
+	while (r > 0 && !(p->have_embed && p->blocks == blocks) && (r = bundle_next(p->in, &m)) > 0) {
+		if (m.kind != M_BLOCK)
+			continue;
+		if (m.blk == BLK_KIND_EMBED) {
+			if (bundle_get_block(p->in, &p->embed) < 0)
+				return -1;
+			p->have_embed = true;
+		} else if (m.blk == BLK_KIND_HEAD)
+			r = 0;
+		else
+			p->blocks++;
+		if (account(p) < 0)
+			return -1;
+	}
+	return r < 0 ? -1 : r ? 0 : err_set(ST_BAD, "%s: not a whole model: %d blocks", bundle_name(p->in), p->blocks);
 }
 
 int pass_step(struct pass *p)

@@ -1,5 +1,5 @@
 /* Perplexity: exp of the mean negative log-likelihood of each token given those before it in its row. */
-#include "eval/eval.h"
+#include "eval/save.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -24,7 +24,7 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "ppl [options] --tokens FILE [BUNDLE]", "perplexity",
-                                      OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_JSON, opts };
+                                      OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_JSON, opts };
 
 /* Losses of all scored positions, row by row: loss [N, T-1]. */
 static int losses(struct pass *p, const struct tokens *t, double *loss)
@@ -65,7 +65,8 @@ static double row_sum(const struct tokens *t, const double *loss, int64_t i)
 	return sum;
 }
 
-static void print(const struct state *s, const struct tokens *t, const double *loss, const char *protocol)
+static void print(struct out *out, const struct state *s, const struct tokens *t, const double *loss,
+                  const char *protocol)
 {
 	int64_t n = t->N * (t->T - 1);
 	double nll, err;
@@ -87,18 +88,18 @@ static void print(const struct state *s, const struct tokens *t, const double *l
 		else
 			cJSON_Delete(rows);
 		text = json_text(o, false);
-		puts(text);
+		out_printf(out, "%s\n", text);
 		free(text);
 		cJSON_Delete(o);
 		return;
 	}
 	if (s->rows) {
-		puts("#row\ttokens\tnll_sum");
+		out_printf(out, "#row\ttokens\tnll_sum\n");
 		for (int64_t i = 0; i < t->N; i++)
-			printf("%lld\t%lld\t%.6f\n", (long long)i, (long long)t->T - 1, row_sum(t, loss, i));
+			out_printf(out, "%lld\t%lld\t%.6f\n", (long long)i, (long long)t->T - 1, row_sum(t, loss, i));
 	}
-	puts("#ppl\tnll\tstderr\ttokens\tprotocol");
-	printf("%.6f\t%.6f\t%.6f\t%lld\t%s\n", exp(nll), nll, exp(nll) * err, (long long)n, protocol);
+	out_printf(out, "#ppl\tnll\tstderr\ttokens\tprotocol\n%.6f\t%.6f\t%.6f\t%lld\t%s\n", exp(nll), nll,
+	           exp(nll) * err, (long long)n, protocol);
 }
 
 int eval_ppl(int argc, char **argv)
@@ -107,6 +108,7 @@ int eval_ppl(int argc, char **argv)
 	int at = opt_parse(&tool, &s, argc, argv), r;
 	struct tokens t;
 	struct pass p;
+	struct save save;
 	double *loss;
 	char *protocol;
 
@@ -118,14 +120,19 @@ int eval_ppl(int argc, char **argv)
 	if (t.T < 2)
 		die(ST_BAD, "'%s': rows of one token predict nothing", s.e.tokens);
 	progress_begin("block", p.m->n_layer);
-	while ((r = pass_step(&p)) > 0)
-		;
+	r = save_open(&save, false, &t, &p, NULL) < 0 ? -1 : 1;
+	while (r > 0 && (r = pass_step(&p)) > 0)
+		if (save_step(&save) < 0)
+			r = -1;
 	progress_end();
 	loss = xmalloc((size_t)(t.N * (t.T - 1)) * sizeof(*loss));
-	if (r < 0 || losses(&p, &t, loss) < 0)
+	if (r < 0 || losses(&p, &t, loss) < 0) {
+		out_abort(save.out);
 		die_err();
+	}
 	protocol = eval_protocol(&t, &p);
-	print(&s, &t, loss, protocol);
+	print(save.out, &s, &t, loss, protocol);
+	out_commit(save.out);
 	meter_report(calib_dev(p.c));
 	free(protocol);
 	free(loss);

@@ -369,6 +369,14 @@ const float *calib_rows(struct calib *c, int64_t row, int64_t n)
 	return states_get(c->main.x, row, n);
 }
 
+int calib_set(struct calib *c, int64_t row, int64_t n, const float *x)
+{
+	void *to = states_room(c->main.x, row, n);
+
+	memcpy(to, x, (size_t)n * (size_t)c->m->d_model * sizeof(*x));
+	return states_put(c->main.x, row, n);
+}
+
 struct fwd *calib_fwd(struct calib *c)
 {
 	return c->main.fwd;

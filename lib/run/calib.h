@@ -33,6 +33,7 @@ int calib_block(struct calib *, struct block *, const struct tap *);
 int calib_redo(struct calib *, struct block *done, struct block *was);
 /* n rows from `row` of N*T on, [n, C], borrowed until the next call.  NULL: error set. */
 const float *calib_rows(struct calib *, int64_t row, int64_t n);
+int calib_set(struct calib *, int64_t row, int64_t n, const float *x);  /* and the other way; -1: error set */
 struct fwd *calib_fwd(struct calib *);
 struct dev *calib_dev(struct calib *);
 
