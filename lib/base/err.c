@@ -20,12 +20,14 @@ static _Thread_local int stat = ST_FAIL;
 
 int err_set(int status, const char *fmt, ...)
 {
+	char text[sizeof(msg)];         /* err_msg() may be among what is printed */
 	va_list ap;
 
 	stat = status;
 	va_start(ap, fmt);
-	vsnprintf(msg, sizeof(msg), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	memcpy(msg, text, sizeof(msg));
 	return -1;
 }
 

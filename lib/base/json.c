@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* cJSON recurses as deep as the text does, keeps duplicate keys, takes any bytes for a string and ends one at an
- * escaped NUL; all this is settled before and after it runs.  The depth is counted outside strings. */
+/* cJSON recurses as deep as the text does, keeps duplicate keys, takes any bytes for a string and ends one at a
+ * NUL; all this is settled before and after it runs.  The depth is counted outside strings. */
 static int text_ok(const char *s, size_t n, const char *what)
 {
 	int d = 0;
@@ -26,6 +26,8 @@ static int text_ok(const char *s, size_t n, const char *what)
 				i++;
 			} else if (s[i] == '"')
 				str = false;
+			else if ((unsigned char)s[i] < 0x20)
+				return err_set(ST_BAD, "%s: control character in a string, at byte %zu", what, i);
 		} else if (s[i] == '"')
 			str = true;
 		else if (s[i] == '{' || s[i] == '[') {

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { SAMPLE = 4096, FIRST = 1 << 20 };
+enum { SAMPLE = 4096, FIRST = 1 << 20, MAX_HEAD = 256 << 20 };        /* the largest metadata seen have 20 MB */
 
 struct ggufile {
 	struct rfile f;
@@ -35,6 +35,8 @@ static int read_head(struct ggufile *q)
 		r = gguf_parse(&q->g, q->head, have, q->f.size);
 		if (r <= 0)
 			return r;
+		if (have >= MAX_HEAD)
+			return err_set(ST_BAD, "GGUF: metadata of more than %d bytes", MAX_HEAD);
 		have = have > q->f.size / 2 ? q->f.size : have * 2;
 	}
 }

@@ -82,7 +82,7 @@ static int parse_word(const struct field *f, const cJSON *obj, int *out)
 			*out = i;
 			return 1;
 		}
-	return err_set(ST_UNSUP, "model: '%s' is '%.40s', which this version does not know", f->key, s);
+	return err_set(ST_UNSUP, "'%s' is '%.40s', which this version does not know", f->key, s);
 }
 
 /* The description is resolved: nothing is left to a default but what came later than the first version. */

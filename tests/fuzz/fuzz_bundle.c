@@ -102,7 +102,7 @@ static void pass_on(const char *path)
 	char name[64], copy[64];
 	int fd;
 
-	snprintf(copy, sizeof(copy), "/tmp/fuzz_bundle.%ld", (long)getpid());
+	snprintf(copy, sizeof(copy), "%s/fuzz_bundle.%ld", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm", (long)getpid());
 	require(in && (out = bundle_create(copy, cJSON_Duplicate(bundle_manifest(in), 1))));
 	while (bundle_next(in, &m) > 0)
 		require(!bundle_pass(out, in));

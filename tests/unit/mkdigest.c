@@ -1,21 +1,30 @@
-/* mkdigest FILE: the XXH3-64 of a file as end.json writes it.  For the bats files. */
+/* mkdigest FILE...: the XXH3-64 of each file as end.json writes it.  For the bats files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
-int main(int argc, char **argv)
+static int digest(const char *path, XXH3_state_t *h)
 {
-	FILE *f = argc == 2 ? fopen(argv[1], "rb") : NULL;
 	static char buf[1 << 20];
-	XXH3_state_t *h = XXH3_createState();
+	FILE *f = fopen(path, "rb");
 	size_t n;
 
-	if (!f || !h)
+	if (!f)
 		return 2;
 	XXH3_64bits_reset(h);
 	while ((n = fread(buf, 1, sizeof(buf), f)))
 		XXH3_64bits_update(h, buf, n);
 	printf("%016llx\n", (unsigned long long)XXH3_64bits_digest(h));
+	return fclose(f) ? 2 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	XXH3_state_t *h = XXH3_createState();
+	int r = argc < 2 || !h ? 2 : 0;
+
+	for (int i = 1; i < argc && !r; i++)
+		r = digest(argv[i], h);
 	XXH3_freeState(h);
-	return fclose(f) || ferror(stdout);
+	return ferror(stdout) ? 2 : r;
 }
