@@ -113,6 +113,9 @@ example_dir() {
 		cp "$CACHE/$n.x.tok" "$n.tok"
 	done
 	head -n 40 "$DEMO/calib.txt" | jq -Rc '{text: .}' >chat.jsonl
+	jq -c '{messages: [{role: "user", content: .text}]}' chat.jsonl >talks.jsonl
+	mkdir SomeChat && ln -s "$DEMO"/tokenizer*.json SomeChat || return 1
+	echo '{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}{% endfor %}' >SomeChat/chat_template.jinja
 	make_once ids.x.st llmc-tokenize -q -m m.llmc --seqlen 128 calib.txt --to-ids || return 1
 	cp "$CACHE/ids.x.st" ids.safetensors
 }

@@ -4,6 +4,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +23,11 @@ struct parse {
 static int bad(struct parse *p, const char *why)
 {
 	return err_set(ST_BAD, "%s: %s at byte %zu", p->what, why, p->at);
+}
+
+static int bad_key(struct parse *p, const struct jnode *k)
+{
+	return err_set(ST_BAD, "%s: the key '%.*s' comes twice", p->what, clip(k->len), k->str);
 }
 
 static int peek(struct parse *p)
@@ -131,6 +139,7 @@ static int number(struct parse *p)
 	char tmp[128];
 	size_t b = p->at, k;
 	const char *s = p->s;
+	bool whole = true;
 
 	if (s[p->at] == '-')
 		p->at++;
@@ -142,6 +151,7 @@ static int number(struct parse *p)
 	if (p->at == b || s[p->at - 1] == '-')
 		return bad(p, "bad JSON");
 	if (p->at < p->len && s[p->at] == '.') {
+		whole = false;
 		k = ++p->at;
 		while (p->at < p->len && s[p->at] >= '0' && s[p->at] <= '9')
 			p->at++;
@@ -149,6 +159,7 @@ static int number(struct parse *p)
 			return bad(p, "bad JSON number");
 	}
 	if (p->at < p->len && (s[p->at] | 32) == 'e') {
+		whole = false;
 		if (++p->at < p->len && (s[p->at] == '+' || s[p->at] == '-'))
 			p->at++;
 		k = p->at;
@@ -163,6 +174,9 @@ static int number(struct parse *p)
 	tmp[p->at - b] = '\0';
 	k = node_new(p, JT_NUM);
 	p->t->v[k].num = strtod(tmp, NULL);
+	p->t->v[k].whole = whole;
+	if (whole)
+		p->t->v[k].len = (size_t)strtoll(tmp, NULL, 10);
 	return 0;
 }
 
@@ -174,6 +188,43 @@ static int word(struct parse *p, const char *w, enum jtype type)
 		return bad(p, "bad JSON");
 	p->at += n;
 	node_new(p, type);
+	return 0;
+}
+
+static bool same_key(const struct jnode *a, const struct jnode *b)
+{
+	return a->len == b->len && !memcmp(a->str, b->str, a->len);
+}
+
+/* No key twice, for which of the two counts differs from reader to reader. */
+static int check_keys(struct parse *p, const struct jnode *obj)
+{
+	size_t nslot = 64;
+	const struct jnode *k, *o;
+	uint32_t *slot;
+
+	if (obj->len < 8) {
+		JT_PAIRS(k, obj)
+			for (o = obj + 1; o < k; o += 1 + o[1].span)
+				if (same_key(k, o))
+					return bad_key(p, k);
+		return 0;
+	}
+	while (nslot < 2 * obj->len)
+		nslot *= 2;
+	slot = xcalloc(nslot, sizeof(*slot));
+	JT_PAIRS(k, obj) {
+		size_t i = XXH3_64bits(k->str, k->len) & (nslot - 1);
+
+		for (; slot[i] && !same_key(k, obj + slot[i]); i = (i + 1) & (nslot - 1))
+			;
+		if (slot[i]) {
+			free(slot);
+			return bad_key(p, k);
+		}
+		slot[i] = (uint32_t)(k - obj);
+	}
+	free(slot);
 	return 0;
 }
 
@@ -213,7 +264,7 @@ static int members(struct parse *p, int depth, bool object)
 		}
 	p->t->v[k].span = (uint32_t)(p->t->n - k);
 	p->t->v[k].len = count;
-	return 0;
+	return object ? check_keys(p, &p->t->v[k]) : 0;
 }
 
 static int value(struct parse *p, int depth)
@@ -273,17 +324,16 @@ bool jt_is(const struct jnode *v, const char *text)
 	return v && v->type == JT_STR && v->len == strlen(text) && !memcmp(v->str, text, v->len);
 }
 
-/* The last of equal keys, as in the readers that keep a map. */
 const struct jnode *jt_raw(const struct jnode *obj, const char *key)
 {
-	const struct jnode *k, *hit = NULL;
+	const struct jnode *k;
 
 	if (!obj || obj->type != JT_OBJ)
 		return NULL;
 	JT_PAIRS(k, obj)
 		if (jt_is(k, key))
-			hit = k + 1;
-	return hit;
+			return k + 1;
+	return NULL;
 }
 
 const struct jnode *jt_get(const struct jnode *obj, const char *key)

@@ -1,6 +1,6 @@
 /* A JSON text as one flat array of nodes.  For tokenizer files: tens of megabytes, a million small strings,
  * NUL inside keys; so strings carry lengths and share one block, and nothing is allocated per value.
- * Strict: one value, UTF-8, no lone surrogates, JSON_DEPTH levels. */
+ * Strict: one value, UTF-8, no lone surrogates, no key twice, JSON_DEPTH levels. */
 #ifndef JTREE_H
 #define JTREE_H
 
@@ -9,13 +9,15 @@
 enum jtype { JT_NULL, JT_FALSE, JT_TRUE, JT_NUM, JT_STR, JT_ARR, JT_OBJ };
 
 struct jnode {
-	enum jtype type;
+	enum jtype type : 8;
+	bool whole : 1;                 /* a number without point or exponent */
 	uint32_t span;                  /* nodes of this value, itself included; the next one follows */
 	union {
 		double num;
 		const char *str;        /* len bytes, then a NUL */
 	};
-	size_t len;                     /* bytes of a string; members of an array or object */
+	size_t len;                     /* bytes of a string; members of an array or object; a whole number, if it
+	                                 * fits, as int64_t */
 };
 
 struct jtree {

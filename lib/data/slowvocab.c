@@ -22,22 +22,30 @@ static bool begins(const char *s, const char *with)
 
 /* --- added tokens --- */
 
-static void put_added(struct bytes *b, const struct jnode *v, bool lstrip)
+/* v: the token or an object with its "content"; the configuration has been looked through.  id: -1, not said. */
+static int put_added(struct bytes *b, const struct jnode *v, bool lstrip, int64_t id)
 {
 	const struct jnode *s = v && v->type == JT_OBJ ? jt_get(v, "content") : v;
 	bool left = lstrip, right = false, single = false;
+	char num[40];
 
 	if (!s || s->type != JT_STR || !s->len)
-		return;
+		return 0;
 	if (v->type == JT_OBJ && (jt_bool(v, "lstrip", &left) < 0 || jt_bool(v, "rstrip", &right) < 0 ||
 	                          jt_bool(v, "single_word", &single) < 0))
-		err_clear();            /* flags of a wrong type are none */
+		return -1;
 	put(b, b->p[b->n - 1] == '[' ? "{\"content\":" : ",{\"content\":");
 	jt_quote(b, s->str, s->len);
 	put(b, ",\"special\":true,\"normalized\":false");
 	put(b, left ? ",\"lstrip\":true" : "");
 	put(b, right ? ",\"rstrip\":true" : "");
-	put(b, single ? ",\"single_word\":true}" : "}");
+	put(b, single ? ",\"single_word\":true" : "");
+	if (id >= 0) {
+		snprintf(num, sizeof(num), ",\"id\":%lld", (long long)id);
+		put(b, num);
+	}
+	put(b, "}");
+	return 0;
 }
 
 static const struct jnode *said(const struct tokconf *c, const char *key)
@@ -54,46 +62,57 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* {"content": id} */
+static int put_listed(struct bytes *b, const struct jnode *list)
+{
+	const struct jnode *k, **by_id;
+	size_t n = 0;
+
+	if (list->type != JT_OBJ)
+		return err_set(ST_BAD, "not an object");
+	JT_PAIRS(k, list)
+		if (k[1].type != JT_NUM || !k[1].whole || !(k[1].num >= 0 && k[1].num < INT32_MAX))
+			return err_set(ST_BAD, "token '%.*s' has a bad id", clip(k->len), k->str);
+	by_id = xmalloc((list->len + 1) * sizeof(*by_id));
+	JT_PAIRS(k, list)
+		by_id[n++] = k;
+	qsort(by_id, n, sizeof(*by_id), by_number);
+	for (size_t i = 0; i < n; i++)
+		put_added(b, by_id[i], false, (int64_t)by_id[i][1].len);        /* it has no flags */
+	free(by_id);
+	return 0;
+}
+
 /* Every token that the configuration names for a purpose, then those of added_tokens.json in order of id. */
 static int put_all_added(struct bytes *b, const struct tok_files *f, const struct tokconf *c,
                          const char *const *def, struct jtree *added)
 {
-	static const char *const purpose[] = {
-		"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
-	};
-	const struct jnode *v, *k, *more, **by_id;
-	size_t n = 0;
+	const struct jnode *v, *more;
 
 	put(b, ",\"added_tokens\":[");
-	for (size_t i = 0; i < sizeof(purpose) / sizeof(*purpose); i++) {
+	for (size_t i = 0; i < TOK_PURPOSES; i++) {
 		struct jnode name = { .type = JT_STR, .span = 1 };
 
-		v = said(c, purpose[i]);
+		v = said(c, tok_purpose[i]);
 		if (!v && def[i]) {
 			name.str = def[i];
 			name.len = strlen(def[i]);
 			v = &name;
 		}
-		put_added(b, v, i == 6);
+		if (put_added(b, v, i == 6, -1) < 0)
+			return -1;
 	}
 	if (jt_arr(c->tree.v, "additional_special_tokens", &more) > 0 ||
 	    jt_arr(c->map.v, "additional_special_tokens", &more) > 0)
 		JT_EACH(v, more)
-			put_added(b, v, false);
-	if (f->added && jtree_parse(added, f->added, f->added_len, "added_tokens.json") < 0)
-		return -1;
-	if (!added->v || added->v->type != JT_OBJ) {
-		put(b, "]");
-		return 0;
+			if (put_added(b, v, false, -1) < 0)
+				return -1;
+	if (f->added) {
+		if (jtree_parse(added, f->added, f->added_len, "added_tokens.json") < 0)
+			return -1;
+		if (put_listed(b, added->v) < 0)
+			return err_at("added_tokens.json");
 	}
-	by_id = xmalloc(added->v->len * sizeof(*by_id));
-	JT_PAIRS(k, added->v)
-		if (k[1].type == JT_NUM)
-			by_id[n++] = k;
-	qsort(by_id, n, sizeof(*by_id), by_number);
-	for (size_t i = 0; i < n; i++)
-		put_added(b, by_id[i], false);
-	free(by_id);
 	put(b, "]");
 	return 0;
 }
@@ -147,6 +166,10 @@ int tok_load_vocab(struct tok *t, const struct tok_files *f, struct tokconf *c)
 		return err_at("tokenizer_config.json");
 	if (utf8_valid(f->merges, f->merges_len) != f->merges_len || utf8_valid(f->vocab, f->vocab_len) != f->vocab_len)
 		return err_set(ST_BAD, "vocab.json or merges.txt is not UTF-8");
+	/* by itself: what is put into another text must not end it */
+	if (jtree_parse(&added, f->vocab, f->vocab_len, "vocab.json") < 0)
+		return -1;
+	jtree_free(&added);
 	put(&b, qwen ? "{\"normalizer\":{\"type\":\"NFC\"}" : "{\"normalizer\":null");
 	put(&b, ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[");
 	if (qwen) {

@@ -53,6 +53,7 @@ bool tok_files_set(struct tok_files *f, const char *name, const void *buf, size_
 		{ "merges.txt", &f->merges, &f->merges_len },
 		{ "vocab.txt", &f->words, &f->words_len },
 		{ "added_tokens.json", &f->added, &f->added_len },
+		{ "chat_template.jinja", &f->chat, &f->chat_len },
 		{ ".tiktoken", &f->ranks, &f->ranks_len },
 	};
 
@@ -97,6 +98,8 @@ struct tok *tok_load(const struct tok_files *f)
 	added_init(&t->added);
 	t->digest = digest(f);
 	rc = tokconf_load(&conf, f);
+	if (rc == 0)
+		rc = tokconf_chat(&conf, f, t);
 	if (rc == 0) {
 		if (f->json)
 			rc = tok_load_json(t, f->json, f->json_len, &conf, "tokenizer.json");
@@ -181,6 +184,10 @@ void tok_free(struct tok *t)
 	free(t->back.v);
 	for (size_t i = 0; i < sizeof(t->text) / sizeof(*t->text); i++)
 		free(t->text[i]);
+	free(t->chat.plain.text);
+	free(t->chat.tools.text);
+	for (size_t i = 0; i < TOK_PURPOSES; i++)
+		free(t->chat.token[i]);
 	free(t);
 }
 
@@ -194,6 +201,11 @@ int64_t tok_size(const struct tok *t)
 uint64_t tok_digest(const struct tok *t)
 {
 	return t->digest;
+}
+
+const struct tok_chat *tok_chat(const struct tok *t)
+{
+	return &t->chat;
 }
 
 int32_t tok_bos(const struct tok *t)

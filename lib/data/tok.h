@@ -18,6 +18,7 @@ struct tok_files {
 	const void *merges;   size_t merges_len;        /* merges.txt */
 	const void *words;    size_t words_len;         /* vocab.txt */
 	const void *added;    size_t added_len;         /* added_tokens.json */
+	const void *chat;     size_t chat_len;          /* chat_template.jinja */
 };
 /* Takes the file `name` (a base name) into its place.  False: none of a tokenizer's. */
 bool tok_files_set(struct tok_files *, const char *name, const void *buf, size_t len);
@@ -46,6 +47,17 @@ int tok_encode(const struct tok *, const char *text, size_t len, enum tok_specia
 /* malloc'd bytes, NUL-terminated, of *len; special tokens are left out when skip_special; ids that mean
  * nothing are passed over.  NULL: error set. */
 char *tok_decode(const struct tok *, const int32_t *ids, size_t n, bool skip_special, size_t *len);
+/* What chat templates need of a tokenizer's files. */
+enum { TOK_PURPOSES = 7 };
+extern const char *const tok_purpose[TOK_PURPOSES];     /* "bos_token", "eos_token", ... */
+struct tok_chat {
+	struct {
+		char *text;             /* NULL: none */
+		size_t len;
+	} plain, tools;                 /* the template; the one for conversations with tools, when it is another */
+	char *token[TOK_PURPOSES];      /* how it is spelled; NULL: none */
+};
+const struct tok_chat *tok_chat(const struct tok *);
 int32_t tok_bos(const struct tok *);                    /* -1: none known */
 int32_t tok_eos(const struct tok *);
 

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const tok_purpose[TOK_PURPOSES] = {
+	"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+};
+
 /* "<s>" or {"content": "<s>"}.  A null in the configuration says that there is none; only its silence
  * leaves the word to the map. */
 static const struct jnode *spelling(const struct tokconf *c, const char *key)
@@ -30,6 +34,34 @@ static int flag(const struct jnode *obj, const char *key, int *out)
 	return rc;
 }
 
+static bool is_spelling(const struct jnode *v)
+{
+	return v->type == JT_STR || (v->type == JT_OBJ && jt_get(v, "content") && jt_get(v, "content")->type == JT_STR);
+}
+
+static int check(const struct jnode *v, const char *file)
+{
+	const struct jnode *s, *list;
+
+	if (!v)
+		return 0;
+	if (v->type != JT_OBJ)
+		return err_set(ST_BAD, "%s: not an object", file);
+	for (int i = 0; i < TOK_PURPOSES; i++) {
+		s = jt_get(v, tok_purpose[i]);
+		if (s && !is_spelling(s))
+			return err_set(ST_BAD, "%s: '%s' is no token", file, tok_purpose[i]);
+	}
+	if (jt_arr(v, "additional_special_tokens", &list) < 0)
+		return err_at("%s", file);
+	list = jt_get(v, "additional_special_tokens");
+	if (list)
+		JT_EACH(s, list)
+			if (!is_spelling(s))
+				return err_set(ST_BAD, "%s: 'additional_special_tokens' holds what is no token", file);
+	return 0;
+}
+
 int tokconf_load(struct tokconf *c, const struct tok_files *f)
 {
 	const struct jnode *s, *v;
@@ -40,6 +72,8 @@ int tokconf_load(struct tokconf *c, const struct tok_files *f)
 	if (f->config && jtree_parse(&c->tree, f->config, f->config_len, "tokenizer_config.json") < 0)
 		return -1;
 	if (f->special && jtree_parse(&c->map, f->special, f->special_len, "special_tokens_map.json") < 0)
+		return -1;
+	if (check(c->tree.v, "tokenizer_config.json") < 0 || check(c->map.v, "special_tokens_map.json") < 0)
 		return -1;
 	v = c->tree.v;
 	if (jt_str(v, "tokenizer_class", &s) > 0)
@@ -57,6 +91,64 @@ void tokconf_free(struct tokconf *c)
 	jtree_free(&c->tree);
 	jtree_free(&c->map);
 }
+
+/* --- for chats --- */
+
+static char *copy(const void *s, size_t n)
+{
+	char *c = xmalloc(n + 1);
+
+	memcpy(c, s, n);
+	c[n] = '\0';
+	return c;
+}
+
+/* "chat_template" is a template, or a list of named ones. */
+static int named_templates(const struct jnode *list, struct tok_chat *c)
+{
+	const struct jnode *e, *text;
+
+	JT_EACH(e, list) {
+		if (jt_str(e, "template", &text) <= 0)
+			return err_set(ST_BAD, "tokenizer_config.json: a 'chat_template' without 'template'");
+		if (jt_is(jt_get(e, "name"), "default") && !c->plain.text) {
+			c->plain.text = copy(text->str, text->len);
+			c->plain.len = text->len;
+		} else if (jt_is(jt_get(e, "name"), "tool_use") && !c->tools.text) {
+			c->tools.text = copy(text->str, text->len);
+			c->tools.len = text->len;
+		}
+	}
+	return 0;
+}
+
+int tokconf_chat(const struct tokconf *conf, const struct tok_files *f, struct tok *t)
+{
+	const struct jnode *v = jt_get(conf->tree.v, "chat_template");
+	struct tok_chat *c = &t->chat;
+
+	for (int i = 0; i < TOK_PURPOSES; i++) {
+		const struct jnode *s = spelling(conf, tok_purpose[i]);
+
+		c->token[i] = s ? copy(s->str, s->len) : NULL;
+	}
+	if (f->chat) {
+		c->plain.text = copy(f->chat, f->chat_len);
+		c->plain.len = f->chat_len;
+		return 0;
+	}
+	if (v && v->type == JT_ARR)
+		return named_templates(v, c);
+	if (v && v->type != JT_STR)
+		return err_set(ST_BAD, "tokenizer_config.json: 'chat_template' is no template");
+	if (v) {
+		c->plain.text = copy(v->str, v->len);
+		c->plain.len = v->len;
+	}
+	return 0;
+}
+
+/* --- for texts --- */
 
 struct entry {
 	int64_t id;

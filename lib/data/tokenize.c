@@ -5,22 +5,24 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/tally.h"
-#include "data/jtree.h"
-#include "data/tok.h"
+#include "data/chat.h"
+#include "data/jinja.h"
+#include "data/textin.h"
 #include "data/tokens.h"
-#include "data/chars.h"
 #include "op/meter.h"
 
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 struct opts {
-	const char *model, *field, *from_ids, *to_ids;
+	const char *model, *field, *from_ids, *to_ids, *date;
+	struct strlist set;
 	int64_t seqlen, samples;
 	int special;                    /* enum tok_special */
-	bool print_ids, decode;
+	bool chat, print_ids, decode;
 };
 #define AT(f) offsetof(struct opts, f)
 
@@ -35,7 +37,14 @@ static const struct opt rows[] = {
 	  .help = "tokens that begin and end a text: as the tokenizer does by itself, at least the one that begins "
 	          "it, none" },
 	{ .name = "field", .type = O_STR, .off = AT(field), .arg = "NAME",
-	  .help = "input is jsonl: the text is this field of each line; for files named .jsonl: text" },
+	  .help = "input is jsonl: the text is this field of each line; for files named .jsonl: text; with --chat: "
+	          "messages" },
+	{ .name = "chat", .type = O_FLAG, .off = AT(chat),
+	  .help = "input is jsonl, each line a conversation: its text is what the model's chat template makes of it" },
+	{ .name = "chat-set", .type = O_LIST, .off = AT(set), .arg = "NAME=VALUE",
+	  .help = "a variable for the chat template, JSON or else text: add_generation_prompt=true" },
+	{ .name = "chat-date", .type = O_STR, .off = AT(date), .arg = "YYYY-MM-DD",
+	  .help = "the day for a chat template that asks for it" },
 	{ .name = "print-ids", .type = O_FLAG, .off = AT(print_ids), .flags = OPT_QUIET,
 	  .help = "write the ids of the whole input as text, on one line" },
 	{ .name = "decode", .letter = 'd', .type = O_FLAG, .off = AT(decode), .flags = OPT_QUIET,
@@ -57,75 +66,67 @@ static const struct opt_tool tool = {
 struct job {
 	struct opts o;
 	struct tok *tok;
+	struct chat *chat;              /* with --chat */
+	struct bytes text;              /* of a conversation */
 	struct ids ids;                 /* of the whole input */
 	XXH3_state_t *hash;             /* over the bytes read */
 	uint64_t nbytes;
 };
 
-static struct bytes slurp(const char *path)
+static void count(void *arg, const void *p, size_t n)
 {
-	bool in = !path || !strcmp(path, "-");
-	FILE *f = in ? stdin : fopen(path, "rb");
-	struct bytes b = { 0 };
-	size_t k;
+	struct job *j = arg;
 
-	if (!f)
-		die(ST_BAD, "cannot open '%s': %m", path);
-	do {
-		bytes_need(&b, (1 << 16) + b.n / 2);
-		tally_enter(&tally_read);
-		k = fread(b.p + b.n, 1, b.cap - b.n, f);
-		tally_leave(&tally_read, (double)k);
-		b.n += k;
-	} while (k);
-	if (ferror(f))
-		die(ST_BAD, "cannot read '%s': %m", in ? "standard input" : path);
-	if (!in)
-		fclose(f);
-	return b;
+	XXH3_64bits_update(j->hash, p, n);
+	j->nbytes += n;
 }
 
 static void encode(struct job *j, const char *s, size_t n)
 {
-	static struct tally encoding = { .name = "encoding" };
+	enum tok_special special = j->chat ? TOK_NO : (enum tok_special)j->o.special;
 
-	tally_enter(&encoding);
-	if (tok_encode(j->tok, s, n, (enum tok_special)j->o.special, &j->ids) < 0)
+	if (tok_encode(j->tok, s, n, special, &j->ids) < 0)
 		die_err();
-	tally_leave(&encoding, (double)n);
 }
 
-/* Each line is an object; its text is encoded by itself. */
+/* The text of a line of jsonl, encoded by itself. */
+static int encode_line(struct job *j, const struct jnode *v, const char *field)
+{
+	const struct jnode *text;
+	int rc;
+
+	if (j->chat) {
+		j->text.n = 0;
+		if (chat_render(j->chat, v, field, &j->text) < 0)
+			return -1;
+		encode(j, j->text.p, j->text.n);
+		return 0;
+	}
+	rc = jt_str(v, field, &text);
+	if (rc <= 0)
+		return rc < 0 ? -1 : err_set(ST_BAD, "no field '%s'", field);
+	encode(j, text->str, text->len);
+	return 0;
+}
+
 static void encode_lines(struct job *j, const char *path, const char *field, const struct bytes *b)
 {
 	size_t line = 0;
 
 	for (size_t at = 0, end; at < b->n; at = end + 1) {
 		const char *nl = memchr(b->p + at, '\n', b->n - at);
-		const struct jnode *text;
 		struct jtree t;
-		int rc;
 
 		end = nl ? (size_t)(nl - b->p) : b->n;
 		line++;
 		if (strspn(b->p + at, " \t\r") >= end - at)     /* the buffer ends in a NUL */
 			continue;
-		if (jtree_parse(&t, b->p + at, end - at, "jsonl") < 0 || (rc = jt_str(t.v, field, &text)) < 0) {
+		if (jtree_parse(&t, b->p + at, end - at, "jsonl") < 0 || encode_line(j, t.v, field) < 0) {
 			err_at("%s: line %zu", path, line);
 			die_err();
 		}
-		if (!rc)
-			die(ST_BAD, "%s: line %zu has no field '%s'", path, line, field);
-		encode(j, text->str, text->len);
 		jtree_free(&t);
 	}
-}
-
-static bool is_jsonl(const char *path)
-{
-	size_t n = path ? strlen(path) : 0;
-
-	return n > 6 && !strcmp(path + n - 6, ".jsonl");
 }
 
 /* Text files are one text, in the order given; jsonl is as many as it has lines. */
@@ -134,23 +135,21 @@ static void read_input(struct job *j, int n, char **path)
 	static char *none[] = { NULL };
 	struct bytes all = { 0 };
 	bool lines = false;
+	const char *field = j->o.field ? j->o.field : j->o.chat ? "messages" : "text";
 
 	if (!n) {
 		path = none;
 		n = 1;
 	}
 	for (int i = 0; i < n; i++) {
-		struct bytes b = slurp(path[i]);
+		bool jsonl = j->o.chat || j->o.field || (path[i] && textin_ends(path[i], ".jsonl"));
+		struct bytes b = { 0 };
 
-		XXH3_64bits_update(j->hash, b.p, b.n);
-		j->nbytes += b.n;
-		if (j->o.field || is_jsonl(path[i])) {
-			bytes_put(&b, "", 1);
-			b.n--;
-			lines = true;
-			encode_lines(j, path[i] ? path[i] : "standard input", j->o.field ? j->o.field : "text", &b);
-		} else
-			bytes_put(&all, b.p, b.n);
+		if (textin_read(path[i], jsonl ? &b : &all, count, j) < 0)
+			die_err();
+		if (jsonl)
+			encode_lines(j, path[i] ? path[i] : "standard input", field, &b);
+		lines |= jsonl;
 		bytes_free(&b);
 	}
 	if (lines && all.n)
@@ -163,10 +162,20 @@ static void read_input(struct job *j, int n, char **path)
 static void print_ids(const struct job *j)
 {
 	struct out *out = out_open(common.output, false);
+	char text[16];
 
-	for (size_t i = 0; i < j->ids.n; i++)
-		out_printf(out, "%s%d", i ? " " : "", j->ids.v[i]);
-	out_write(out, "\n", 1);
+	for (size_t i = 0; i < j->ids.n; i++) {
+		unsigned v = (unsigned)j->ids.v[i];
+		size_t at = sizeof(text);
+
+		text[--at] = i + 1 < j->ids.n ? ' ' : '\n';
+		do
+			text[--at] = (char)('0' + v % 10);
+		while (v /= 10);
+		out_write(out, text + at, sizeof(text) - at);
+	}
+	if (!j->ids.n)
+		out_write(out, "\n", 1);
 	out_commit(out);
 }
 
@@ -191,10 +200,11 @@ static void decode_input(struct job *j, int n, char **path)
 	struct out *out;
 
 	for (int i = 0; i < (n ? n : 1); i++) {
-		struct bytes b = slurp(n ? path[i] : NULL);
+		struct bytes b = { 0 };
 		char *p, *end;
 
-		bytes_put(&b, "", 1);
+		if (textin_read(n ? path[i] : NULL, &b, NULL, NULL) < 0)
+			die_err();
 		for (p = b.p; *(p += strspn(p, " \t\r\n,")); p = end) {
 			long long v = strtoll(p, &end, 10);
 			int32_t id = (int32_t)v;
@@ -258,6 +268,8 @@ static cJSON *how_made(const struct job *j, const struct tokens *t)
 	} else {
 		put_digest(how, "tokenizer", tok_digest(j->tok));
 		json_put_str(how, "add_special", special[j->o.special]);
+		if (j->chat)
+			put_digest(how, "chat_template", chat_digest(j->chat));
 		put_digest(how, "source", XXH3_64bits_digest(j->hash));
 		json_put_num(how, "source_bytes", (double)j->nbytes);
 	}
@@ -284,6 +296,33 @@ static void write_rows(struct job *j, const struct tokens *t)
 		die_err();
 }
 
+/* As what a name will be a file: its directory without links or detours, and the name in it. */
+static char *place(const char *path)
+{
+	char *whole = realpath(path, NULL), *copy, *dir, *text;
+
+	if (whole)
+		return whole;
+	copy = xstrdup(path);
+	dir = realpath(dirname(copy), NULL);
+	free(copy);
+	copy = xstrdup(path);
+	text = xasprintf("%s/%s", dir ? dir : "", basename(copy));
+	free(copy);
+	free(dir);
+	return text;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	char *x = place(a), *y = place(b);
+	bool same = !strcmp(x, y);
+
+	free(x);
+	free(y);
+	return same && strncmp(a, "/dev/", 5);
+}
+
 static void check_usage(const struct opts *o, int operands)
 {
 	if (!o->model && (!o->from_ids || o->decode))
@@ -296,6 +335,30 @@ static void check_usage(const struct opts *o, int operands)
 		die(ST_USAGE, "--print-ids is for text");
 	if (o->decode && o->to_ids)
 		die(ST_USAGE, "--decode gives text, --to-ids does not");
+	if (o->to_ids && common.output && same_file(o->to_ids, common.output))
+		die(ST_USAGE, "-o and --to-ids name the same file, '%s'", o->to_ids);
+	if (o->chat && (o->decode || o->from_ids))
+		die(ST_USAGE, "--chat is for conversations");
+	if (o->chat && o->special == TOK_YES)
+		die(ST_USAGE, "with --chat the template says what begins a text, not --add-special");
+	if (!o->chat && (o->set.n || o->date))
+		die(ST_USAGE, "--chat-set and --chat-date are for --chat");
+	if (o->date && !jinja_date(o->date))
+		die(ST_USAGE, "'%s' is no date: YYYY-MM-DD", o->date);
+}
+
+static void open_chat(struct job *j)
+{
+	j->chat = chat_new(j->tok, j->o.date);
+	if (!j->chat) {
+		err_at("%s", j->o.model);
+		die_err();
+	}
+	for (int i = 0; i < j->o.set.n; i++)
+		if (chat_set(j->chat, j->o.set.v[i]) < 0) {
+			err_at("--chat-set");
+			die_err();
+		}
 }
 
 int tokenize_main(int argc, char **argv)
@@ -311,6 +374,8 @@ int tokenize_main(int argc, char **argv)
 	XXH3_64bits_reset(j.hash);
 	if (j.o.model && !(j.tok = tok_open(j.o.model)))
 		die_err();
+	if (j.o.chat)
+		open_chat(&j);
 	if (j.o.from_ids)
 		load_rows(&j, &t);
 	else if (j.o.decode)
@@ -326,9 +391,10 @@ int tokenize_main(int argc, char **argv)
 			cut_rows(&j, &t);
 		write_rows(&j, &t);
 	}
-	meter_report(NULL);
 	tokens_free(&t);
+	chat_free(j.chat);
 	tok_free(j.tok);
+	bytes_free(&j.text);
 	free(j.ids.v);
 	XXH3_freeState(j.hash);
 	return ST_OK;

@@ -45,6 +45,8 @@ int tokconf_load(struct tokconf *, const struct tok_files *);   /* -1: error set
 void tokconf_free(struct tokconf *);
 /* Every token of "added_tokens_decoder" into t->added. */
 int tokconf_add(struct tokconf *, struct tok *);
+/* The chat template and what it needs, into t->chat.  -1: error set. */
+int tokconf_chat(const struct tokconf *, const struct tok_files *, struct tok *);
 /* Sets t->bos and t->eos from the spellings, and t->front and t->back where the class decides them:
  * Llama, CodeLlama and Gemma (`always`: any class) from add_bos_token and add_eos_token. */
 int tokconf_edges(const struct tokconf *, struct tok *, bool always);
@@ -58,6 +60,7 @@ struct tok {
 	int32_t bos, eos;               /* -1: none */
 	char *text[3];                  /* blocks that strings point into; owned */
 	uint64_t digest;
+	struct tok_chat chat;
 	struct rooms *rooms;            /* scratches not in use */
 };
 

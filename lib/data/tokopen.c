@@ -13,7 +13,7 @@
 
 static const char *const names[] = {
 	"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "qwen.tiktoken",
-	"vocab.json", "merges.txt", "vocab.txt", "added_tokens.json",
+	"vocab.json", "merges.txt", "vocab.txt", "added_tokens.json", "chat_template.jinja",
 };
 enum { NNAME = sizeof(names) / sizeof(*names) };
 
