@@ -105,9 +105,10 @@ static void compare(const struct journal *j, const cJSON *was, const cJSON *is)
 		if (!strcmp(v->string, "provenance"))
 			refuse(j, ST_USAGE, xasprintf("it was begun with%s --no-pg", cJSON_IsTrue(v) ? "" : "out"));
 		if (!strcmp(v->string, "tool") || !strcmp(v->string, "version") || !strcmp(v->string, "arithmetic"))
-			refuse(j, ST_BAD, xasprintf("%s: '%.200s' then, '%.200s' now", v->string,
-			                            cJSON_IsString(w) ? w->valuestring : "?", v->valuestring));
-		refuse(j, ST_BAD, xasprintf("the %s differs", v->string));
+			refuse(j, strcmp(v->string, "tool") ? ST_BAD : ST_USAGE,
+			       xasprintf("%s: '%.200s' then, '%.200s' now", v->string,
+			                 cJSON_IsString(w) ? w->valuestring : "?", v->valuestring));
+		refuse(j, ST_BAD, xasprintf("the %s differ%s", v->string, strcmp(v->string, "tokens") ? "s" : ""));
 	}
 	if (!cJSON_Compare(was, is, 1))
 		refuse(j, ST_BAD, "the run was of another kind");

@@ -17,7 +17,8 @@ cJSON *journal_key(void);
 void key_digest(cJSON *key, const char *what, uint64_t digest);
 
 /* Opens, or begins, the journal of `target`; key: taken.  name: of the output, for messages.  Dies: locked by another
- * run (ST_FAIL); another key, and the message says what differs (ST_USAGE: an option, else ST_BAD). */
+ * run (ST_FAIL); another key, and the message says what differs (ST_USAGE: tool or
+ * option, else ST_BAD). */
 struct journal *journal_open(const char *target, const char *name, cJSON *key);
 int journal_steps(const struct journal *);
 const cJSON *journal_step(const struct journal *, int i);       /* borrows */

@@ -393,6 +393,8 @@ void bundle_abort(struct bundle_out *o)
 {
 	o->failed = true;               /* closing the archive must not look like an end */
 	archive_write_fail(o->a);
+	if (o->journal && journal_steps(o->journal) == 1)
+		journal_cut(o->journal, 0);     /* a manifest alone is not worth keeping */
 	out_abort(o->out);
 	out_free(o);
 }

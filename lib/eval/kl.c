@@ -141,7 +141,7 @@ static int run(struct pass *ref, struct pass *other, const struct tokens *t, str
 	int a = 1, b = 1;
 
 	progress_begin("block", ref->m->n_layer);
-	if (save_open(save, false, t, ref, other) < 0)
+	if (save_open(save, "kl", t, ref, other, false) < 0)
 		return -1;
 	while (a > 0 || b > 0) {
 		if (a > 0 && (a = pass_step(ref)) < 0)

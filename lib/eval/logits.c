@@ -95,7 +95,7 @@ int eval_logits(int argc, char **argv)
 	if (eval_inputs(argv[at], s.e.tokens, NULL) < 0 || eval_tokens(&t, &s.e) < 0 ||
 	    pass_open(&p, argv[at], common.device, common.dtype, &t) < 0)
 		die_err();
-	r = save_open(&save, true, &t, &p, NULL) < 0 ? -1 : 1;
+	r = save_open(&save, "logits", &t, &p, NULL, true) < 0 ? -1 : 1;
 	if (r > 0 && !out_at(save.out))
 		head(save.out, &s, &p, &t);
 	/* The head is the last step, and what stands before it is the output of the last layer. */

@@ -120,7 +120,7 @@ int eval_ppl(int argc, char **argv)
 	if (t.T < 2)
 		die(ST_BAD, "'%s': rows of one token predict nothing", s.e.tokens);
 	progress_begin("block", p.m->n_layer);
-	r = save_open(&save, false, &t, &p, NULL) < 0 ? -1 : 1;
+	r = save_open(&save, "ppl", &t, &p, NULL, false) < 0 ? -1 : 1;
 	while (r > 0 && (r = pass_step(&p)) > 0)
 		if (save_step(&save) < 0)
 			r = -1;

@@ -118,7 +118,8 @@ int save_step(struct save *s)
 	cJSON *step, *list;
 	int fd, r;
 
-	if (!j || now - s->last < SHARE * s->cost)
+	/* the embedding is soon done again; what saving costs is learned after the first layer */
+	if (!j || !s->pass[s->n - 1]->blocks || now - s->last < SHARE * s->cost)
 		return 0;
 	fd = open_states(s, s->turn, true);
 	if (fd < 0)
@@ -190,7 +191,7 @@ static int restore(struct save *s, const cJSON *step, int which)
 		if (strcmp(hex, in))
 			return err_set(ST_BAD, "%s: not what the run that was stopped read: the %s differs",
 			               bundle_name(s->pass[i]->in), i + 1 < s->n ? "reference" : "model");
-		if (i + 1 == s->n && blocks)
+		if (i + 1 == s->n)
 			say(0, "'%s': %d of %d blocks are done already", out_name(s->out), (int)blocks,
 			    s->pass[i]->m->n_layer);
 	}
@@ -204,9 +205,10 @@ static int restore(struct save *s, const cJSON *step, int which)
 	return r;
 }
 
-int save_open(struct save *s, bool binary, const struct tokens *t, struct pass *first, struct pass *second)
+int save_open(struct save *s, const char *verb, const struct tokens *t, struct pass *first, struct pass *second,
+              bool binary)
 {
-	int64_t width = first->m->d_model + (second ? second->m->d_model : 0);
+	char tool[64];
 	cJSON *key;
 	int which = -1, n;
 
@@ -216,6 +218,8 @@ int save_open(struct save *s, bool binary, const struct tokens *t, struct pass *
 		return 0;
 	}
 	key = journal_key();
+	snprintf(tool, sizeof(tool), "%s %s", prog, verb);
+	json_put_str(key, "tool", tool);
 	key_device(key, calib_dev(first->c));
 	key_digest(key, "tokens", t->digest);
 	if (second)
@@ -224,7 +228,6 @@ int save_open(struct save *s, bool binary, const struct tokens *t, struct pass *
 	s->out = out_resume(common.output, key);
 	s->file[0] = journal_side(out_journal(s->out), "states0");
 	s->file[1] = journal_side(out_journal(s->out), "states1");
-	s->cost = (double)s->rows * (double)width * sizeof(float) / 1e9;        /* until it was measured */
 	for (n = journal_steps(out_journal(s->out)); n > 0 && which < 0; n--)
 		which = there(s, journal_step(out_journal(s->out), n - 1));
 	out_keep(s->out, which < 0 ? 0 : n + 1);

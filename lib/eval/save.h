@@ -17,9 +17,10 @@ struct save {
 	double last, cost;              /* seconds(): when states were saved last, and what it took */
 };
 
-/* Opens common.output; the passes are at their beginning, or with --resume where the run that was stopped left them.
+/* verb: what is evaluated.  Opens common.output; the passes are at their beginning, or with --resume where the run that was stopped left them.
  * second: NULL where there is but one.  Dies like out_open and out_resume; -1: error set. */
-int save_open(struct save *, bool binary, const struct tokens *, struct pass *first, struct pass *second);
+int save_open(struct save *, const char *verb, const struct tokens *, struct pass *first, struct pass *second,
+              bool binary);
 /* A block is done. */
 int save_step(struct save *);
 
