@@ -15,7 +15,8 @@ static struct {
 
 #define AT(f) offsetof(__typeof__(o), f)
 static const struct opt own[] = {
-	{ .name = "format", .letter = 'f', .type = O_STR, .off = AT(format), .arg = "FORMAT", .help = "hf or vllm" },
+	{ .name = "format", .letter = 'f', .type = O_STR, .off = AT(format), .arg = "hf|vllm",
+	  .help = "what will load it; --list tells" },
 	{ .name = "output", .letter = 'o', .type = O_FILE, .off = AT(output), .arg = "DIR", .flags = OPT_QUIET,
 	  .help = "the directory to make; it must not exist, or be empty" },
 	{ .name = "dequantize", .type = O_FLAG, .off = AT(dequantize), .help = "hf: quantized weights become floats" },

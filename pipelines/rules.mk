@@ -1,10 +1,10 @@
 # rules.mk: what recipes are made of.  llmc-recipes(7) tells how to use one, and how to write one.
 #
-#	$(call stage,NAME,COMMAND)      what COMMAND writes, to standard output or to $o, kept in CACHE under a digest of
+#	$(call stage,NAME,COMMAND)      what COMMAND writes, to standard output or by $o, kept in CACHE under a digest of
 #	                                the command, its programs and its files.  From then on $(NAME) is that file,
 #	                                quoted for the shell, and `make NAME` makes it and prints its path
 #	$(call row,LABEL,NAME)          a line of the table, about the bundle NAME
-#	$(call out,COMMAND)             the directory OUT, which COMMAND writes to $o
+#	$(call out,COMMAND)             the directory OUT, which COMMAND writes by $o
 #
 # A stage is made when its file is not there, never because of a time: prerequisites are order-only.
 MAKEFLAGS += -rR --no-print-directory
@@ -32,7 +32,8 @@ SAMPLES ?= 128
 EVAL_SAMPLES ?= 0
 # Options that change no result, of the tools that compute: no part of a key.
 RUN     ?=
-o       := -o "$$O"
+# For tools that write a file whole or not at all, and go on where they were killed.
+o       := -o "$$O" --resume
 
 ifeq ($(MODEL),)
 $(error MODEL= is wanted: a Hugging Face directory or a GGUF file)
@@ -82,12 +83,12 @@ endef
 
 # $(call tokens,NAME,VARIABLE): the token set that the variable names, or what becomes of the text that it names.
 tokens   = $(if $(filter tokens,$(call script,kind $(call quote,$($2)))),$(eval $1 := "$$$$$2"),$(call \
-	stage,$1,llmc-tokenize $(TOKENIZE_FLAGS) -m $(model.llmc) --seqlen $(SEQLEN) "$$$2" $o))
+	stage,$1,llmc-tokenize $(TOKENIZE_FLAGS) -m $(model.llmc) --seqlen $(SEQLEN) "$$$2"))
 
 rows    :=
 row      = $(call row_,$1,$2,$(basename $2),$(if $(KL),llmc-eval kl --ref $(model.llmc),llmc-eval ppl))
 row_     = $(call stage,info-$3.json,llmc-info -j $($2))$(call \
-	stage,eval-$3.json,$4 -j --tokens $(eval.tok) --samples $(EVAL_SAMPLES) $$RUN $(EVAL_FLAGS) $($2))$(eval \
+	stage,eval-$3.json,$4 -j --tokens $(eval.tok) --samples $(EVAL_SAMPLES) $$RUN $(EVAL_FLAGS) $($2) $o)$(eval \
 	rows += $(call dollar,$(call quote,$1) $($2) $(info-$3.json) $(eval-$3.json)))$(eval \
 	all table: | $(addprefix $(cache)/,$(call inputs,$(info-$3.json) $(eval-$3.json))))
 

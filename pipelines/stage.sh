@@ -20,8 +20,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Beside the recipes, in a source tree or installed, are tools too; PATH goes first.
-PATH=$PATH:$here/../bin:$here/../../../bin
-export PATH
+export PATH=$PATH:$here/../bin:$here/../../../bin LC_ALL=C
 
 no() {
 	echo "!$*"
@@ -31,17 +30,20 @@ short() {
 	sha256sum | cut -c 1-16
 }
 
-# The files whose content is what PATH stands for: of a directory, and for a .safetensors file, those beside it that
-# import may read.
+# Whether other files belong to it: a directory, or the weights of a model beside its configuration.
+several() {
+	[ -d "$1" ] || { [[ $1 == *.safetensors ]] && [ -e "$(dirname "$1")/config.json" ]; }
+}
+
+# The files whose content is what PATH stands for, within its directory.
 inputs() {
 	if [ -d "$1" ]; then
 		find -L "$1/" -mindepth 1 -maxdepth 1 -type f ! -name '.*' -printf '%f\0'
-	elif [[ $1 == *.safetensors ]]; then
-		find -L "$(dirname "$1")/" -mindepth 1 -maxdepth 1 -type f ! -name '.*' ! -name '*.safetensors' -printf '%f\0'
-		printf '%s\0' "$(basename "$1")"
 	else
 		printf '%s\0' "$(basename "$1")"
-	fi | LC_ALL=C sort -z
+		! several "$1" || find -L "$(dirname "$1")/" -mindepth 1 -maxdepth 1 -type f ! -name '.*' \
+			! -name '*.safetensors' -printf '%f\0'
+	fi | sort -z
 }
 
 # digest PATH: of the content alone, wherever it lies, whenever it was written.
@@ -54,7 +56,7 @@ digest() {
 	if [ ! -s "$seen" ]; then
 		mkdir -p "$CACHE/seen"
 		[ "$(du -sLk "$1" | cut -f 1)" -lt 1000000 ] || echo "  reading $1" >&2
-		if [ -d "$1" ] || [[ $1 == *.safetensors ]]; then
+		if several "$1"; then
 			inputs "$1" | (cd "$dir" && xargs -0 sha256sum --) | short
 		else
 			short <"$1"
@@ -104,32 +106,38 @@ lock() {
 	}
 }
 
-# make PART COMMAND: runs the command, which writes $O or its standard output; fails as it does.
+# make_part FILE COMMAND: runs the command, which writes FILE, as $O, or its standard output; fails as it does.
+# Leaves the seconds that took in $took.
 make_part() {
+	local t0=$EPOCHREALTIME
 	export O=$1
-	# What a killed run left is of use to a tool that resumes, to no other.
-	[[ $2 == *--resume* ]] || rm -rf "$(dirname "$O")"
+	took=-
 	mkdir -p "$(dirname "$O")"
 	# shellcheck disable=SC2016     # the name, not the value
-	if [[ $2 == *'"$O"'* ]]; then
-		bash -euo pipefail -c "$2" </dev/null
-	else
+	if [[ $2 != *'"$O"'* ]]; then
 		bash -euo pipefail -c "$2" </dev/null >"$O"
+	elif [ -e "$O" ]; then
+		return          # It is whole: its tool outlived the run that started it.
+	else
+		bash -euo pipefail -c "$2" </dev/null
 	fi
+	took=$(awk -v a="$t0" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
 }
 
 run() {
-	local target=$CACHE/$1 part=$CACHE/part/$1 t0
+	local target=$CACHE/$1 part=$CACHE/part/$1 text
 	mkdir -p "$CACHE/part"
 	lock "$target.txt" "$1"
 	[ ! -e "$target" ] || exit 0
 	printf '  %s: %s\n' "$1" "${2//  / }" >&2
-	t0=$EPOCHREALTIME
 	make_part "$part/$1" "$2"
-	{
-		ingredients "$2"
-		awk -v a="$t0" -v b="$EPOCHREALTIME" 'BEGIN { printf "seconds %.1f\n", b - a }'
-	} >"$target.txt"
+	text=$(ingredients "$2")
+	if [[ ${1%.*} != *-$(short <<<"$text") ]]; then
+		rm -rf "$part"
+		echo "stage.sh: what '$1' depends on changed while it was being made" >&2
+		exit 1
+	fi
+	printf '%s\nseconds %s\n' "$text" "$took" >"$target.txt"
 	sync "$part/$1" "$target.txt"
 	mv -T "$part/$1" "$target"
 	rm -rf "$part"
@@ -141,7 +149,7 @@ made() {        # the key of what lies at OUT
 
 state() {
 	[ -n "$OUT" ] || no 'OUT= is wanted: the directory to make'
-	if [ "$(made)" = "$1" ]; then
+	if [ "$(made)" = "$1" ] && [ ! -e "${OUT%/}.part" ]; then
 		echo current
 	elif [ -e "$OUT" ] && [ -z "$(made)" ] && { [ ! -d "$OUT" ] || [ -n "$(ls -A "$OUT")" ]; }; then
 		no "OUT='$OUT' is there, and no recipe made it"
@@ -152,35 +160,34 @@ state() {
 
 how() {         # how FILE: the commands that led to it, in order
 	local line s
-	line=$(sed -n 's/^command //p' "$CACHE/$1.txt")
+	line=$(sed -n 's/^command //p' "$CACHE/$1.txt" 2>/dev/null || :)
 	while read -r s; do
 		how "$s"
 	done < <(grep -oE '"[$]CACHE/[^"]+"' <<<"$line" | sed 's/^.*[/]//; s/"$//')
-	echo "$1: $line"
+	echo "$1: ${line//  / }"
 }
 
 out() {
-	local part=${OUT%/}.part file=$1 text=$2 s
+	local dir=${OUT%/}.part file=$1 text=$2 s
 	shift 2
-	mkdir -p "$(dirname "$part")"
-	lock "$part.lock" "$OUT"
+	mkdir -p "$dir"
+	lock "$dir.lock" "$OUT"
 	if [ "$(made)" != "$file" ]; then
 		printf '  %s: %s\n' "$OUT" "${text//  / }" >&2
-		make_part "$part/new" "$text"
+		make_part "$dir/$file" "$text"
 		{
 			echo "made by $file"
 			for s; do
 				how "$s"
 			done | awk '!seen[$0]++'
-			printf '%s\n' "$OUT: $text"
-		} >"$part/new/llmc-recipe.txt"
-		sync "$part/new/llmc-recipe.txt"
+			printf "%s\n" "$OUT: ${text//  / }"
+		} >"$dir/$file/llmc-recipe.txt"
+		sync "$dir/$file/llmc-recipe.txt"
 		# A kill between the two leaves no OUT, and the next run makes it.
-		[ ! -e "$OUT" ] || mv -T "$OUT" "$part/old"
-		mv -T "$part/new" "${OUT%/}"
-		rm -rf "$part"
+		[ ! -e "$OUT" ] || mv -T "$OUT" "$(mktemp -u "$dir/old.XXXXXX")"
+		mv -T "$dir/$file" "${OUT%/}"
 	fi
-	rm -f "$part.lock"
+	rm -rf "$dir" "$dir.lock"
 }
 
 case $1 in
