@@ -5,6 +5,9 @@
 #include "base/out.h"
 #include "op/meter.h"
 
+#include <string.h>
+#include <unistd.h>
+
 static struct {
 	bool check, tensors;
 } o;
@@ -26,7 +29,7 @@ static int check(const char *path)
 {
 	if (!info_check(path))
 		return ST_OK;
-	if (err_status() != ST_BAD)
+	if (err_status() != ST_BAD || (strcmp(path, "-") && access(path, R_OK)))
 		die_err();
 	warn("%s", err_msg());
 	return ST_NO;

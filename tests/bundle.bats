@@ -190,7 +190,7 @@ pack() {        # pack FILE [TAR OPTION...]: the members of x.list, as another p
 	gzip -c text >text.gz
 	try -3 identity -o out text.gz
 	try -3 identity -o out .
-	try -5 identity -o out nowhere
+	try -3 identity -o out nowhere
 	mkbundle --kind tokens -o t.llmc
 	try -3 identity -o out t.llmc
 	has 'not a model'

@@ -116,7 +116,7 @@ setup() {
 	try_sh -3 'cat cut | llmc-cat a - >piped'
 	try -1 llmc-info -c piped
 	absent x
-	try -5 llmc-cat -o x a nowhere
+	try -3 llmc-cat -o x a nowhere
 }
 
 @test "llmc-cat: misuse is one line and status 2" {

@@ -86,7 +86,7 @@ setup() {
 	fails 3 tokens llmc-diff m.llmc t.llmc
 	fails 3 truncated llmc-diff m.llmc cut
 	fails 3 truncated llmc-diff cut m.llmc
-	fails 5 nowhere llmc-diff m.llmc nowhere
+	fails 3 nowhere llmc-diff m.llmc nowhere
 }
 
 @test "llmc-diff: misuse" {

@@ -66,7 +66,7 @@ setup() {
 	[ -z "$output$stderr" ]
 	try -3 llmc-info cut
 	[ -z "$output" ]
-	fails 5 nowhere llmc-info -c nowhere
+	fails 3 nowhere llmc-info -c nowhere
 }
 
 @test "llmc-info -c: finds what digests cannot: a bundle that is wrong and consistent" {

@@ -58,7 +58,7 @@ int rfile_read(const struct rfile *f, uint64_t at, void *buf, uint64_t n)
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
-			return err_set(ST_FAIL, "cannot read '%s': %s", f->path, strerror(errno));
+			return err_set(ST_BAD, "cannot read '%s': %s", f->path, strerror(errno));
 		if (k == 0)
 			return err_set(ST_BAD, "'%s' ends before byte %llu: truncated", f->path,
 			               (unsigned long long)(at + n));
@@ -67,7 +67,7 @@ int rfile_read(const struct rfile *f, uint64_t at, void *buf, uint64_t n)
 		n -= (uint64_t)k;
 	}
 	if (fstat(f->fd, &st) < 0)
-		return err_set(ST_FAIL, "cannot stat '%s': %s", f->path, strerror(errno));
+		return err_set(ST_BAD, "cannot stat '%s': %s", f->path, strerror(errno));
 	now = mark(&st);
 	return mark_same(f->path, &now, &f->mark);
 }
