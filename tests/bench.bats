@@ -2,7 +2,7 @@
 load helpers
 
 @test "every benchmark gives its rows, with a floor where there is one" {
-	HIDDEN=128 FFN=256 HEADS=2 KV=1 LAYERS=2 VOCAB=256 ROWS=2 SEQLEN=128 TEXT_MB=1 SIDES=128 THREADS=1 TMPDIR=$PWD OUT=$PWD/r.tsv \
+	HIDDEN=256 FFN=512 HEADS=4 KV=2 LAYERS=2 VOCAB=256 ROWS=2 SEQLEN=128 TEXT_MB=1 SIDES=128 THREADS=1 TMPDIR=$PWD OUT=$PWD/r.tsv \
 		try "$ROOT/tests/bench/bench.sh"
 	for want in import:whole pack:hf pack:vllm tokenize:encoding forward:whole rtn:rounding gram:operator factor:operator \
 		columns:operator gptq:{forward,gram,factorisation,columns,other,whole}; do

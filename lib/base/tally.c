@@ -153,7 +153,7 @@ static void row(FILE *f, struct tally *t, double wall, double f32, double bf16)
 	double work = (double)atomic_load(&t->work), top = t->unit == TALLY_F32 ? f32 : bf16;
 	double rate = t->seconds > 0 ? work / t->seconds : 0;
 
-	fprintf(f, "%-12s %9llu %9.3f %4.0f%%", t->name, (unsigned long long)atomic_load(&t->calls), t->seconds,
+	fprintf(f, "%-12s %9llu %10.4f %4.0f%%", t->name, (unsigned long long)atomic_load(&t->calls), t->seconds,
 	        wall > 0 ? 100 * t->seconds / wall : 0);
 	if (t->unit == TALLY_BYTES)
 		fprintf(f, " %10.1f MB    %9.1f MB/s    %5s\n", work * 1e-6, rate * 1e-6, "-");
@@ -179,14 +179,14 @@ void tally_print(double f32, double bf16)
 	wall = all.mark - all.start;
 	fprintf(f, "%s%s: %.2f s, %.2f s of processor time, at most %.1f MB of memory\n", progress_erase(), prog, wall,
 	        all.cpu, (double)all.peak * 1e-6);
-	fprintf(f, "%-12s %9s %9s %5s %10s %5s %9s %7s %5s\n", "work", "calls", "seconds", "share", "amount", "", "rate",
+	fprintf(f, "%-12s %9s %10s %5s %10s %5s %9s %7s %5s\n", "work", "calls", "seconds", "share", "amount", "", "rate",
 	        "", "GEMM");
 	for (struct tally *t = all.first; t; t = t->next) {
 		row(f, t, wall, f32, bf16);
 		sum += t->seconds;
 	}
-	fprintf(f, "%-12s %9s %9.3f %4.0f%%\n", "other", "-", wall - sum, wall > 0 ? 100 * (wall - sum) / wall : 0);
-	fprintf(f, "%-12s %9s %9.3f  100%%\n", "total", "-", wall);
+	fprintf(f, "%-12s %9s %10.4f %4.0f%%\n", "other", "-", wall - sum, wall > 0 ? 100 * (wall - sum) / wall : 0);
+	fprintf(f, "%-12s %9s %10.4f  100%%\n", "total", "-", wall);
 	if (f32 > 0 || bf16 > 0)
 		fputs("GEMM:", f);
 	if (f32 > 0)

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/tally.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -25,9 +26,11 @@ static la_ssize_t more(struct archive *a, void *arg, const void **buf)
 	struct source *s = arg;
 	ssize_t k;
 
+	tally_enter(&tally_read);
 	do
 		k = read(s->fd, s->buf, PIECE);
 	while (k < 0 && errno == EINTR);
+	tally_leave(&tally_read, k > 0 ? (double)k : 0);
 	if (k < 0)
 		archive_set_error(a, errno, "%s", strerror(errno));
 	else if (s->raw)

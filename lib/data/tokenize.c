@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "base/progress.h"
 #include "base/tally.h"
 #include "data/chat.h"
 #include "data/jinja.h"
@@ -81,12 +82,17 @@ static void count(void *arg, const void *p, size_t n)
 	j->nbytes += n;
 }
 
+enum { MEGA = 1000000 };
+
 static void encode(struct job *j, const char *s, size_t n)
 {
 	enum tok_special special = j->chat ? TOK_NO : (enum tok_special)j->o.special;
+	static struct tally encoding = { .name = "encoding" };
 
+	tally_enter(&encoding);
 	if (tok_encode(j->tok, s, n, special, &j->ids) < 0)
 		die_err();
+	tally_leave(&encoding, (double)n);
 }
 
 /* The text of a line of jsonl, encoded by itself. */
@@ -113,10 +119,12 @@ static void encode_lines(struct job *j, const char *path, const char *field, con
 {
 	size_t line = 0;
 
+	progress_begin("megabyte", (int64_t)(b->n / MEGA));
 	for (size_t at = 0, end; at < b->n; at = end + 1) {
 		const char *nl = memchr(b->p + at, '\n', b->n - at);
 		struct jtree t;
 
+		progress_at((int64_t)(at / MEGA));
 		end = nl ? (size_t)(nl - b->p) : b->n;
 		line++;
 		if (strspn(b->p + at, " \t\r") >= end - at)     /* the buffer ends in a NUL */
@@ -127,6 +135,7 @@ static void encode_lines(struct job *j, const char *path, const char *field, con
 		}
 		jtree_free(&t);
 	}
+	progress_end();
 }
 
 /* Text files are one text, in the order given; jsonl is as many as it has lines. */
@@ -154,8 +163,11 @@ static void read_input(struct job *j, int n, char **path)
 	}
 	if (lines && all.n)
 		die(ST_USAGE, "text and jsonl in one run");
-	if (!lines)
+	if (!lines) {
+		progress_begin("megabyte", (int64_t)(all.n / MEGA));
 		encode(j, all.p, all.n);
+		progress_end();
+	}
 	bytes_free(&all);
 }
 
@@ -391,6 +403,7 @@ int tokenize_main(int argc, char **argv)
 			cut_rows(&j, &t);
 		write_rows(&j, &t);
 	}
+	meter_report(NULL);
 	tokens_free(&t);
 	chat_free(j.chat);
 	tok_free(j.tok);

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@ struct states {
 	char *buf;                      /* rows in hand */
 	size_t cap;
 };
+static struct tally moving = { .name = "states" };
 
 static const char *directory(void)
 {
@@ -107,8 +109,11 @@ void *states_get(struct states *s, int64_t row, int64_t n)
 	size_t at = bytes(s, row), left = bytes(s, n), done = 0;
 
 	while (!s->mem && left) {
-		ssize_t k = pread(s->fd, p + done, left, (off_t)(at + done));
+		ssize_t k;
 
+		tally_enter(&moving);
+		k = pread(s->fd, p + done, left, (off_t)(at + done));
+		tally_leave(&moving, k > 0 ? (double)k : 0);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k <= 0) {
@@ -127,8 +132,11 @@ int states_put(struct states *s, int64_t row, int64_t n)
 	size_t at = bytes(s, row), left = bytes(s, n), done = 0;
 
 	while (!s->mem && left) {
-		ssize_t k = pwrite(s->fd, s->buf + done, left, (off_t)(at + done));
+		ssize_t k;
 
+		tally_enter(&moving);
+		k = pwrite(s->fd, s->buf + done, left, (off_t)(at + done));
+		tally_leave(&moving, k > 0 ? (double)k : 0);
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k <= 0)

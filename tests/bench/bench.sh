@@ -80,13 +80,18 @@ best() {
 }
 # spent 'REGEX': seconds of the table's rows of these names.
 spent() {
-	awk -v re="^($1)\$" '$1 ~ re && $3 ~ /^[0-9.]+$/ { s += $3 } END { printf "%.3f", s }' "$d/log"
+	awk -v re="^($1)\$" '$1 ~ re && $3 ~ /^[0-9.]+$/ { s += $3 } END { printf "%.4f", s }' "$d/log"
 }
 bytes() {
 	du -cLb "$@" | awk 'END { print $1 }'
 }
 calc() {
 	awk -v f32="${f32:-0}e9" -v bf16="${bf16:-0}e9" -v mm="${mm:-0}e9" "BEGIN { printf \"%.6g\", $1 }"
+}
+
+# rate AMOUNT SECONDS [UNIT]: units a second; "-" of what took no time that shows.
+rate() {
+	awk -v a="$1" -v s="$2" -v u="${3:-1}" 'BEGIN { if (s > 0) printf "%.5g", a / s / u; else print "-" }'
 }
 
 titles='#bench	stage	size	seconds	rate	unit	floor_s	percent	peak_mb	note'
@@ -166,9 +171,6 @@ copy() {
 	best 3 sh -c 'cp "$1" "$2" && sync "$2"' sh "$1" "$made"
 	rm -f "$made"
 }
-mega() {
-	calc "$1 / $2 / 1e6"
-}
 
 bench_import() {
 	local base
@@ -178,7 +180,7 @@ bench_import() {
 	copy "$d/hf/model.safetensors"
 	base=$wall made=$d/m.llmc
 	best 3 llmc-import -v "$d/hf" -o "$made"
-	row import whole "$size B" "$wall" "$(mega "$size" "$wall")" MB/s - "$peak" "cp: $(mega "$size" "$base") MB/s"
+	row import whole "$size B" "$wall" "$(rate "$size" "$wall" 1e6)" MB/s - "$peak" "cp: $(rate "$size" "$base" 1e6) MB/s"
 }
 bench_pack() {
 	local base n
@@ -188,11 +190,11 @@ bench_pack() {
 	copy "$d/m.llmc"
 	base=$wall made=$d/out
 	best 3 llmc-pack -v -f hf "$d/m.llmc" -o "$made"
-	row pack hf "$size B" "$wall" "$(mega "$size" "$wall")" MB/s - "$peak" "cp: $(mega "$size" "$base") MB/s"
+	row pack hf "$size B" "$wall" "$(rate "$size" "$wall" 1e6)" MB/s - "$peak" "cp: $(rate "$size" "$base" 1e6) MB/s"
 	quantized
 	best 3 llmc-pack -v -f vllm --force "$d/q.llmc" -o "$made"
 	n=$(bytes "$d/q.llmc")
-	row pack vllm "$n B" "$wall" "$(mega "$n" "$wall")" MB/s - "$peak"
+	row pack vllm "$n B" "$wall" "$(rate "$n" "$wall" 1e6)" MB/s - "$peak"
 	rm -rf "$made"
 }
 group() {       # of quantization: 128, or what divides small widths
@@ -211,8 +213,8 @@ bench_tokenize() {
 	n=$(bytes "$d/text") made=$d/t.tok
 	for m in examples/demo-4m ${SMOLLM2:+"$SMOLLM2"}; do
 		best 3 llmc-tokenize -v -m "$m" "$d/text" -o "$made"
-		row tokenize whole "$n B" "$wall" "$(mega "$n" "$wall")" MB/s - "$peak" "$(basename "$m")"
-		row tokenize encoding "$n B" "$(spent encoding)" "$(mega "$n" "$(spent encoding)")" MB/s - - "$(basename "$m")"
+		row tokenize whole "$n B" "$wall" "$(rate "$n" "$wall" 1e6)" MB/s - "$peak" "$(basename "$m")"
+		row tokenize encoding "$n B" "$(spent encoding)" "$(rate "$n" "$(spent encoding)" 1e6)" MB/s - - "$(basename "$m")"
 	done
 	rm -f "$d/text" "$made"
 }
@@ -235,8 +237,8 @@ bench_forward() {
 	best 2 llmc-eval ppl -v -t "$THREADS" --tokens "$d/tokens" "$d/m.llmc"
 	shape "$LAYERS" "$HIDDEN" "$FFN" "$HEADS" "$KV" $((HIDDEN / HEADS)) "$VOCAB" "$ROWS" "$SEQLEN"
 	products
-	s=$(calc "$(spent total) - $(spent 'reading|writing|nll')")
-	row forward whole "$tokens tokens" "$s" "$(calc "$tokens / $s")" tokens/s "$(calc "($linear + $attn + $head) / mm")" "$peak"
+	s=$(calc "$(spent total) - $(spent 'reading|writing|states|nll')")
+	row forward whole "$tokens tokens" "$s" "$(rate "$tokens" "$s")" tokens/s "$(calc "($linear + $attn + $head) / mm")" "$peak"
 	row forward linear "$tokens tokens" "$(spent 'linear.*')" - - "$(calc "($linear + $head) / mm")"
 	row forward attention "$tokens tokens" "$(spent 'attn.*')" - - "$(calc "$attn / mm")"
 	row forward elementwise "$tokens tokens" "$(spent "$elements")"
@@ -248,31 +250,31 @@ bench_rtn() {
 	made=$d/q.llmc
 	best 3 llmc-quant -v -t "$THREADS" -w "int4:g$(group)" "$d/m.llmc" -o "$made"
 	n=$((LAYERS * (2 * HIDDEN * (HIDDEN + HIDDEN * KV / HEADS) + 3 * HIDDEN * FFN) * 2))
-	row rtn whole "$n B" "$wall" "$(calc "$n / $wall / 1e9")" GB/s - "$peak"
+	row rtn whole "$n B" "$wall" "$(rate "$n" "$wall" 1e9)" GB/s - "$peak"
 	s=$(spent 'grids|rounding')
-	row rtn rounding "$n B" "$s" "$(calc "$n / $s / 1e9")" GB/s
+	row rtn rounding "$n B" "$s" "$(rate "$n" "$s" 1e9)" GB/s
 }
 # Operators alone: NAME.
 operator() {
 	local what dims s flops type
 
 	while IFS=$'\t' read -r what dims s flops type; do
-		row "$what" operator "$dims" "$s" "$(calc "$flops / $s / 1e9")" "GFLOP/s" "$(calc "$flops / $type")" - "$type"
+		row "$what" operator "$dims" "$s" "$(rate "$flops" "$s" 1e9)" "GFLOP/s" "$(calc "$flops / $type")" - "$type"
 	done < <("$BUILD/$here/opbench" "$1" "$HIDDEN" "$FFN" "$SEQLEN" "$THREADS")
 }
 # gptq_rows BENCH SIZE: the table of the llmc-gptq run just done, by stage.
 gptq_rows() {
 	products
-	row "$1" forward "$2" "$(spent "linear.*|attn.*|$elements")" "$(calc "$tokens / $(spent "linear.*|attn.*|$elements")")" \
+	row "$1" forward "$2" "$(spent "linear.*|attn.*|$elements")" "$(rate "$tokens" "$(spent "linear.*|attn.*|$elements")")" \
 		tokens/s "$(calc "($linear + $attn) / mm")"
 	row "$1" gram "$2" "$(spent 'gram.*')" - - "$(calc "$gram / mm")"
 	row "$1" factorisation "$2" "$(spent chol_inv)" - - "$(calc "$factor / f32")"
 	row "$1" columns "$2" "$(spent 'gptq_panel|gemm')" - - "$(calc "$columns / f32")"
 	row "$1" grids "$2" "$(spent 'grids|rounding')"
-	row "$1" input,output "$2" "$(spent 'reading|writing')"
+	row "$1" input,output "$2" "$(spent 'reading|writing|states')"
 	row "$1" other "$2" "$(spent other)"
 	# Not the time outside: at -v that includes the measuring of products, once the work is done.
-	row "$1" whole "$2" "$(spent total)" "$(calc "$tokens / $(spent total)")" tokens/s \
+	row "$1" whole "$2" "$(spent total)" "$(rate "$tokens" "$(spent total)")" tokens/s \
 		"$(calc "($linear + $attn + $gram) / mm + ($factor + $columns) / f32")" "$peak" "processor time: $cpu s"
 }
 bench_gptq() {
