@@ -175,6 +175,22 @@ edited() {
 	END
 }
 
+@test "keys that nobody knows, without number: passed on in a time that grows as they do" {
+	mkbundle --layers 1 --width 16 -o m.llmc
+	unpack m.llmc
+	for f in llmc.json block/0000.json end.json; do
+		jq -c '. + ([range(200000) | {key: "k\(.)", value: .}] | from_entries)' x/$f >l && mv l x/$f
+	done
+	remake
+	try timeout 100 llmc-quant -w int8 -o out new
+	[ "$(tar -xOf out block/0000.json | jq -c .k199999)" = 199999 ]
+	[ "$(tar -xOf out end.json | jq -c .k199999)" = 199999 ]
+	rm out
+	jq -c '.report = ([range(10001) | {key: "k\(.)", value: .}] | from_entries)' x/end.json >l && mv l x/end.json
+	remake
+	bad 3 "'report' is not an object of at most 10000" llmc-info new
+}
+
 # at FILE NAME: where the data of a tensor begin in a safetensors file.
 at() {
 	local n

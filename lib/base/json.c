@@ -191,13 +191,18 @@ cJSON *json_arr(void)
 	return must(cJSON_CreateArray());
 }
 
+void json_add(cJSON *obj, const char *key, cJSON *val)
+{
+	if (!cJSON_AddItemToObject(obj, key, must(val)))
+		die(ST_FAIL, "out of memory for JSON");
+}
+
 void json_put(cJSON *obj, const char *key, cJSON *val)
 {
 	must(val);
-	if (cJSON_GetObjectItemCaseSensitive(obj, key)) {
-		if (!cJSON_ReplaceItemInObjectCaseSensitive(obj, key, val))
-			die(ST_FAIL, "out of memory for JSON");
-	} else if (!cJSON_AddItemToObject(obj, key, val))
+	if (!cJSON_GetObjectItemCaseSensitive(obj, key))
+		json_add(obj, key, val);
+	else if (!cJSON_ReplaceItemInObjectCaseSensitive(obj, key, val))
 		die(ST_FAIL, "out of memory for JSON");
 }
 

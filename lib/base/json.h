@@ -24,6 +24,7 @@ int json_str(const cJSON *obj, const char *key, const char **out); /* borrowed f
 cJSON *json_obj(void);
 cJSON *json_arr(void);
 void json_put(cJSON *obj, const char *key, cJSON *val);            /* takes val; replaces an old one */
+void json_add(cJSON *obj, const char *key, cJSON *val);            /* as json_put of a key that is new: no search */
 void json_put_str(cJSON *obj, const char *key, const char *val);
 void json_put_num(cJSON *obj, const char *key, double val);
 void json_put_bool(cJSON *obj, const char *key, bool val);

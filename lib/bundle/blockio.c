@@ -282,7 +282,7 @@ cJSON *block_note(const struct block *b)
 		cJSON_Delete(q);
 	cJSON_ArrayForEach(v, b->note)
 		if (strcmp(v->string, "kind") && strcmp(v->string, "q")) {
-			json_put(note, v->string, cJSON_Duplicate(v, 1));
+			json_add(note, v->string, cJSON_Duplicate(v, 1));
 			more = true;
 		}
 	if (more || b->kind == BLK_KIND_DENSE)

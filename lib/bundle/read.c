@@ -28,7 +28,7 @@
 enum {
 	MAX_JSON = 64 << 20,            /* llmc.json, notes */
 	MAX_END = 512 << 20,            /* end.json, with its reports */
-	MAX_PG = 10000,                 /* records, each of which a new one is held against */
+	MAX_RUNS = 10000,               /* programs in pg, ledger and report: each is held against each */
 	AHEAD = 1 << 20,                /* bytes that a size may claim before any came */
 	HASH = 4 << 20,                 /* bytes of a map that hashing brings into memory */
 	TAR_END = 1024                  /* the two empty blocks that close a tar */
@@ -270,8 +270,8 @@ static int check_manifest(const cJSON *man)
 		if (!cJSON_IsString(v) || !model_knows(v->valuestring))
 			return err_set(ST_UNSUP, "the bundle requires '%.80s', which this program lacks",
 			               cJSON_IsString(v) ? v->valuestring : "?");
-	if (pg && (!cJSON_IsArray(pg) || cJSON_GetArraySize(pg) > MAX_PG))
-		return err_set(ST_BAD, "llmc.json: 'pg' is not a list of at most %d records", MAX_PG);
+	if (pg && (!cJSON_IsArray(pg) || cJSON_GetArraySize(pg) > MAX_RUNS))
+		return err_set(ST_BAD, "llmc.json: 'pg' is not a list of at most %d records", MAX_RUNS);
 	cJSON_ArrayForEach(v, pg)
 		if (!cJSON_IsObject(v) || json_str(v, "id", &s) <= 0 || json_str(v, "tool", &s) <= 0)
 			return err_set(ST_BAD, "llmc.json: a record of 'pg' without 'id' or 'tool'");
@@ -370,8 +370,10 @@ static int check_books(const struct bundle_in *in)
 	const cJSON *report = cJSON_GetObjectItemCaseSensitive(in->end, "report");
 	int64_t out = -1;
 
-	if (report && !cJSON_IsObject(report))
-		return err_set(ST_BAD, "end.json: 'report' is not an object");
+	if (report && (!cJSON_IsObject(report) || cJSON_GetArraySize(report) > MAX_RUNS))
+		return err_set(ST_BAD, "end.json: 'report' is not an object of at most %d programs", MAX_RUNS);
+	if (cJSON_GetArraySize(ledger) > MAX_RUNS)
+		return err_set(ST_BAD, "ledger: more than %d stages", MAX_RUNS);
 	if (ledger && ledger_check(ledger, &out) < 0)
 		return -1;
 	if (in->model && out != tensors(in))

@@ -144,7 +144,7 @@ static cJSON *versioned(cJSON *manifest)
 	while ((v = manifest->child)) {
 		cJSON_DetachItemViaPointer(manifest, v);
 		if (strcmp(v->string, "llmc"))
-			json_put(m, v->string, v);
+			json_add(m, v->string, v);
 		else
 			cJSON_Delete(v);
 	}
@@ -340,11 +340,12 @@ int bundle_pass(struct bundle_out *o, struct bundle_in *in)
 
 void bundle_carry(struct bundle_out *o, const cJSON *upstream)
 {
+	void (*put_key)(cJSON *, const char *, cJSON *) = o->carry->child ? json_put : json_add;
 	const cJSON *v;
 
 	cJSON_ArrayForEach(v, upstream)
 		if (strcmp(v->string, "members") && strcmp(v->string, "ledger") && strcmp(v->string, "report"))
-			json_put(o->carry, v->string, cJSON_Duplicate(v, 1));
+			put_key(o->carry, v->string, cJSON_Duplicate(v, 1));
 }
 
 static void out_free(struct bundle_out *o)
@@ -373,7 +374,7 @@ int bundle_finish(struct bundle_out *o, cJSON *ledger, cJSON *report)
 		json_put(trailer, "report", report);
 	while ((v = o->carry->child)) {
 		cJSON_DetachItemViaPointer(o->carry, v);
-		json_put(trailer, v->string, v);
+		json_add(trailer, v->string, v);
 	}
 	if (r == 0)
 		r = put_json(o, "end.json", trailer);
