@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "base/progress.h"
 #include "data/tok.h"
 #include "op/meter.h"
 
@@ -130,13 +131,16 @@ static int speak(struct whole *w, struct ids *v, int64_t length)
 	int r = 0;
 
 	v->v = xrealloc(v->v, room * sizeof(*v->v));
+	progress_begin("token", length);
 	while (v->n < room && r == 0) {
 		int32_t id;
 
 		if ((r = next(w, v->v, (int)v->n, x, logits, &id)) < 0 || id == tok_eos(w->tok))
 			break;
 		v->v[v->n++] = id;
+		progress_at(length - (int64_t)(room - v->n));
 	}
+	progress_end();
 	free(x);
 	free(logits);
 	return r;

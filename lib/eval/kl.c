@@ -43,6 +43,7 @@ static int compare(struct pass *ref, struct pass *other, const struct tokens *t,
 	double *v = xmalloc((size_t)chunk * 3 * sizeof(*v));
 	int r = 0;
 
+	progress_begin("position", total);
 	for (int64_t r0 = 0; r0 < total && r == 0; r0 += chunk) {
 		int64_t n = total - r0 < chunk ? total - r0 : chunk;
 		struct tensor p = tensor_view(lp, DT_F32, n, V), q = tensor_view(lq, DT_F32, n, V);
@@ -63,7 +64,9 @@ static int compare(struct pass *ref, struct pass *other, const struct tokens *t,
 			res->same += tp[i] == tq[i];
 			res->n++;
 		}
+		progress_at(r0 + n);
 	}
+	progress_end();
 	free(lp);
 	free(lq);
 	free(label);

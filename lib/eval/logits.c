@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
+#include "base/progress.h"
 #include "op/meter.h"
 #include "tensor/safetensors.h"
 
@@ -55,12 +56,15 @@ static int write_logits(struct out *o, struct pass *p, const struct tokens *t, b
 		if (r == 0)
 			out_write(o, y, (size_t)(n * C) * sizeof(*y));
 	}
+	progress_begin("position", total);
 	for (int64_t r0 = 0; r0 < total && r == 0; r0 += chunk) {
 		int64_t n = total - r0 < chunk ? total - r0 : chunk;
 
 		if ((r = pass_logits(p, r0, n, l)) == 0)
 			out_write(o, l, (size_t)n * (size_t)p->m->vocab * sizeof(*l));
+		progress_at(r0 + n);
 	}
+	progress_end();
 	free(l);
 	free(y);
 	return r;
@@ -99,6 +103,7 @@ int eval_logits(int argc, char **argv)
 	if (r > 0 && !out_at(save.out))
 		head(save.out, &s, &p, &t);
 	/* The head is the last step, and what stands before it is the output of the last layer. */
+	progress_begin("block", p.m->n_layer);
 	while (r > 0 && (r = pass_step(&p)) > 0)
 		if ((s.hidden && !p.have_head && p.blocks < p.m->n_layer && write_hidden(save.out, &p, &t) < 0) ||
 		    save_step(&save) < 0)
