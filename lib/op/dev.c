@@ -122,11 +122,14 @@ struct dev *dev_open(const char *device, int dtype, int threads)
 void dev_auto(struct dev *d, enum dtype checkpoint)
 {
 	struct host *h = host(d);
+	static bool said;               /* of two devices the second is as the first */
 
 	if (h->dtype == 0)
 		d->mm = (checkpoint == DT_BF16 || checkpoint == DT_F16) && h->fast_bf16 ? DT_BF16 : DT_F32;
-	if (verbose > 0)
+	if (verbose > 0 && !said) {
+		said = true;
 		say(1, "%s", dev_describe(d));
+	}
 }
 
 const char *dev_describe(struct dev *d)
