@@ -1,6 +1,7 @@
 /* llmc-gptq: one Gram matrix per distinct input, one staged forward pass through the compressed prefix. */
 #include "algo/gptq.h"
 
+#include "algo/gptq_plan.h"
 #include "algo/linear.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -204,8 +205,8 @@ static int begin(void *st, struct run *run, struct model *out)
 	(void)out;
 	if (!run->calib)
 		return err_set(ST_USAGE, "--calib is needed");
-	if (s->o.match > 0 && calib_twin(run->calib) < 0)
-		return -1;
+	if (s->o.match > 0)
+		calib_twin(run->calib);
 	json_put(run->report, "linears", json_arr());
 	return 0;
 }
@@ -226,11 +227,19 @@ static int block(void *st, struct run *run, struct block *b)
 	return r;
 }
 
+static void plan(void *st, struct run *run, struct plan *p)
+{
+	struct state *s = st;
+
+	gptq_plan(p, run, &s->o);
+}
+
 const struct filter filter_gptq = {
 	.tool = { "llmc-gptq", "[options] --calib FILE -w SPEC [FILE]",
 	          "quantize weights with error compensation (GPTQ)",
-	          OPT_IO | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_CALIB | OPT_RAM | OPT_QSPEC, opts },
+	          OPT_IO | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_CALIB | OPT_RAM | OPT_DRY | OPT_JSON | OPT_QSPEC, opts },
 	.state = sizeof(struct state),
 	.begin = begin,
 	.block = block,
+	.plan = plan,
 };

@@ -27,6 +27,7 @@ struct bundle_out;
 struct bundle_in *bundle_open(const char *path);
 const char *bundle_name(const struct bundle_in *);              /* for messages: file name, or
                                                                  * "standard input (from llmc-gptq)" */
+bool bundle_mapped(const struct bundle_in *);                   /* its blocks borrow a map of the file */
 const char *bundle_kind(const struct bundle_in *);              /* "model", "tokens" */
 const cJSON *bundle_manifest(const struct bundle_in *);         /* borrows */
 const struct model *bundle_model(const struct bundle_in *);     /* borrows; NULL when kind is not "model" */

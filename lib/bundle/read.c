@@ -335,6 +335,11 @@ const char *bundle_name(const struct bundle_in *in)
 	return in->name;
 }
 
+bool bundle_mapped(const struct bundle_in *in)
+{
+	return feed_mapped(in->feed);
+}
+
 const char *bundle_kind(const struct bundle_in *in)
 {
 	return in->kind;

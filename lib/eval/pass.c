@@ -46,7 +46,7 @@ int pass_open(struct pass *p, const char *path, const char *device, int dtype, c
 		return -1;
 	dev_auto(dev, p->m->dtype);
 	p->c = calib_new(dev, p->m, t->ids, t->N, (int)t->T);
-	return p->c ? 0 : -1;
+	return 0;
 }
 
 /* Where it happened, before an error. */

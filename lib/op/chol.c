@@ -288,3 +288,10 @@ int cpu_chol_inv(struct dev *dev, struct tensor *u, const struct tensor *h)
 		return 0;
 	return wide(&f);
 }
+
+int64_t chol_inv_bytes(const struct dev *dev, int64_t n)
+{
+	int64_t NB = n < 2048 ? 128 : 256;
+
+	return n > ((const struct host *)dev)->wide_n ? n * NB * 4 : n * (n + NB) * 8;
+}

@@ -78,6 +78,7 @@ struct dev {
 struct dev *dev_open(const char *device, int dtype, int threads);
 /* auto: bf16 where the processor multiplies it fast and the checkpoint is 16-bit, else f32. */
 void dev_auto(struct dev *, enum dtype checkpoint);
+int64_t chol_inv_bytes(const struct dev *, int64_t n);  /* of memory that chol_inv takes meanwhile, if all goes well */
 const char *dev_describe(struct dev *);                 /* "cpu: avx512 avx512_bf16, OpenBLAS SkylakeX, ..." */
 void dev_close(struct dev *);
 

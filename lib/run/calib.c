@@ -38,24 +38,26 @@ static int64_t memory(void)
 	return common.ram ? common.ram : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 2;
 }
 
+static uint64_t state_bytes(const struct calib *c, int width, enum dtype dt)
+{
+	uint64_t n;
+
+	if (!size_mul((uint64_t)(c->N * c->T), (uint64_t)width * dtype_size(dt), &n) || n > INT64_MAX / 4)
+		die(ST_FAIL, "%lld x %d hidden states of width %d fit nowhere", (long long)c->N, c->T, width);
+	return n;
+}
+
 /* In memory while there is some. */
 static struct states *room(struct calib *c, int width, enum dtype dt)
 {
-	uint64_t n;
-	bool file = !size_mul((uint64_t)(c->N * c->T), (uint64_t)width * dtype_size(dt), &n) || n > (uint64_t)c->left;
+	int64_t n = (int64_t)state_bytes(c, width, dt);
+	bool file = n > c->left;
 
 	if (!file)
-		c->left -= (int64_t)n;
+		c->left -= n;
 	else
 		say(1, "hidden states of width %d are in a file", width);
 	return states_new(c->N * c->T, width, dt, file);
-}
-
-static int side_open(struct calib *c, struct side *s)
-{
-	s->fwd = fwd_new(c->dev, c->m, c->T);
-	s->x = room(c, c->m->d_model, DT_F32);
-	return s->x ? 0 : -1;
 }
 
 static void side_free(struct side *s)
@@ -78,10 +80,8 @@ struct calib *calib_new(struct dev *dev, const struct model *m, const int32_t *i
 	c->N = N;
 	c->T = T;
 	c->left = memory();
-	if (side_open(c, &c->main) == 0)
-		return c;
-	calib_free(c);
-	return NULL;
+	c->main.fwd = fwd_new(dev, m, T);
+	return c;
 }
 
 void calib_free(struct calib *c)
@@ -93,9 +93,9 @@ void calib_free(struct calib *c)
 	free(c);
 }
 
-int calib_twin(struct calib *c)
+void calib_twin(struct calib *c)
 {
-	return side_open(c, &c->twin);
+	c->twin.fwd = fwd_new(c->dev, c->m, c->T);
 }
 
 bool calib_has_twin(const struct calib *c)
@@ -108,11 +108,18 @@ static int64_t least(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static int side_room(struct calib *c, struct side *s)
+{
+	return s->x || (s->x = room(c, c->m->d_model, DT_F32)) ? 0 : -1;
+}
+
 static int embed_side(struct calib *c, struct side *s, struct block *embed)
 {
 	int64_t total = c->N * c->T, step = (int64_t)fwd_batch(s->fwd) * c->T;
 	int r = 0;
 
+	if (side_room(c, s) < 0)
+		return -1;
 	for (int64_t i = 0; i < total && r == 0; i += step) {
 		int64_t n = least(step, total - i);
 
@@ -364,6 +371,46 @@ int calib_redo(struct calib *c, struct block *done, struct block *was)
 	return r == 0 && c->twin.fwd ? redo(c, &c->twin, was) : r;
 }
 
+/* One store: into memory or file as room() will decide. */
+static void need_store(const struct calib *c, struct calib_need *n, int64_t *left, int width, enum dtype dt, int64_t buffer)
+{
+	int64_t size = (int64_t)state_bytes(c, width, dt);
+
+	if (size <= *left) {
+		n->memory += size;
+		*left -= size;
+	} else {
+		n->disk += size;
+		n->buffers += buffer * width * (int64_t)dtype_size(dt);
+	}
+}
+
+struct calib_need calib_need(const struct calib *c, bool tapped)
+{
+	struct calib_need n = { 0 };
+	int64_t left = memory(), rows = (int64_t)fwd_batch(c->main.fwd) * c->T, all = c->N * c->T;
+	int sides = c->twin.fwd ? 2 : 1, W = model_width(c->m);
+	int64_t wide = least(rows, fwd_rows(c->main.fwd, 3));
+
+	rows = least(rows, all);
+	for (int i = 0; i < sides; i++)
+		need_store(c, &n, &left, c->m->d_model, DT_F32, rows);
+	for (int i = 0; i < sides && tapped; i++)
+		need_store(c, &n, &left, W, c->dev->mm, wide);
+	n.tokens = all;
+	n.batch = rows;
+	n.wide = least(wide, all);
+	return n;
+}
+
+int64_t calib_see_bytes(const struct calib *c, const struct site *s)
+{
+	int64_t rows = least(see_rows(s->width), c->N * c->T);
+	int64_t one = rows * s->width * (int64_t)dtype_size(s->norm && c->twin.fwd ? DT_F32 : c->dev->mm);
+
+	return c->twin.fwd ? 2 * one : one;
+}
+
 const float *calib_rows(struct calib *c, int64_t row, int64_t n)
 {
 	return states_get(c->main.x, row, n);
@@ -371,10 +418,18 @@ const float *calib_rows(struct calib *c, int64_t row, int64_t n)
 
 int calib_set(struct calib *c, int64_t row, int64_t n, const float *x)
 {
-	void *to = states_room(c->main.x, row, n);
+	void *to;
 
+	if (side_room(c, &c->main) < 0)
+		return -1;
+	to = states_room(c->main.x, row, n);
 	memcpy(to, x, (size_t)n * (size_t)c->m->d_model * sizeof(*x));
 	return states_put(c->main.x, row, n);
+}
+
+int calib_seqlen(const struct calib *c)
+{
+	return c->T;
 }
 
 struct fwd *calib_fwd(struct calib *c)

@@ -10,11 +10,11 @@
 
 struct calib;
 
-/* ids [N,T], borrowed.  NULL: error set, no file for the states. */
+/* ids [N,T], borrowed.  The states' room is taken when the first of them come. */
 struct calib *calib_new(struct dev *, const struct model *, const int32_t *ids, int64_t N, int T);
 void calib_free(struct calib *);
 /* Keeps, beside x, what the model as it comes in makes of the same tokens; call before calib_embed. */
-int calib_twin(struct calib *);                 /* -1: error set */
+void calib_twin(struct calib *);
 bool calib_has_twin(const struct calib *);
 int calib_embed(struct calib *, struct block *embed);
 /* One pass of a block over all rows, stage by stage.  After each stage, for every site it feeds that the method wants:
@@ -34,6 +34,16 @@ int calib_redo(struct calib *, struct block *done, struct block *was);
 /* n rows from `row` of N*T on, [n, C], borrowed until the next call.  NULL: error set. */
 const float *calib_rows(struct calib *, int64_t row, int64_t n);
 int calib_set(struct calib *, int64_t row, int64_t n, const float *x);  /* and the other way; -1: error set */
+
+/* What the states will take, in bytes, and how rows are cut: for plans.  tapped: a is needed, too. */
+struct calib_need {
+	int64_t memory, disk;           /* states in memory, in files */
+	int64_t buffers;                /* for what is in files, at most */
+	int64_t tokens, batch, wide;    /* N*T; rows of a micro-batch; rows where the MLP is worked on */
+};
+struct calib_need calib_need(const struct calib *, bool tapped);
+int64_t calib_see_bytes(const struct calib *, const struct site *);     /* of a site's micro-batch, as see() gets it */
+int calib_seqlen(const struct calib *);         /* T */
 struct fwd *calib_fwd(struct calib *);
 struct dev *calib_dev(struct calib *);
 

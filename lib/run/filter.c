@@ -13,6 +13,7 @@
 #include "op/meter.h"
 #include "run/calib.h"
 #include "run/memo.h"
+#include "run/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ static int set_up(struct host *h)
 	if (tokens_check(&h->tokens, r->model->vocab) < 0)
 		return err_at("%s", common.calib);
 	r->calib = calib_new(r->dev, r->model, h->tokens.ids, h->tokens.N, (int)h->tokens.T);
-	return r->calib ? 0 : -1;
+	return 0;
 }
 
 /* What must be the same for a run to be resumed. */
@@ -298,6 +299,17 @@ static int work(struct host *h)
 	return r < 0 ? -1 : finish(h);
 }
 
+static int plan(struct host *h)
+{
+	struct plan p;
+
+	if (plan_begin(&p, h->run.calib ? h->run.dev : NULL, h->in) < 0)
+		return -1;
+	h->f->plan(h->st, &h->run, &p);
+	plan_print(&p);
+	return 0;
+}
+
 static int all(struct host *h, int argc, char **argv, int i)
 {
 	/* what is wrong with the command line or the tokens is said before anything is waited for */
@@ -307,6 +319,8 @@ static int all(struct host *h, int argc, char **argv, int i)
 	h->model = *h->run.model;
 	if (h->f->begin && h->f->begin(h->st, &h->run, &h->model) < 0)
 		return -1;
+	if (common.dry)
+		return plan(h);
 	if (create(h) < 0 || work(h) < 0)
 		return -1;
 	meter_report(h->run.dev);
@@ -346,7 +360,7 @@ int filter_main(const struct filter *f, int argc, char **argv)
 	if (r < 0)
 		die_err();
 	/* a filter may have printed, when its bundle went to a file */
-	if (common.output && strcmp(common.output, "-"))
+	if (common.dry || (common.output && strcmp(common.output, "-")))
 		stdout_close();
 	return ST_OK;
 }

@@ -6,6 +6,7 @@
 #include "bundle/bundle.h"
 
 struct calib;
+struct plan;
 
 /* What the host gives a filter. */
 struct run {
@@ -25,6 +26,7 @@ struct filter {
 	int (*begin)(void *st, struct run *, struct model *out);        /* may edit the outgoing model */
 	int (*block)(void *st, struct run *, struct block *);           /* every block, embed and head too */
 	int (*end)(void *st, struct run *);                             /* totals; may print; may be NULL */
+	void (*plan)(void *st, struct run *, struct plan *);            /* what -n says, after begin; with OPT_DRY */
 };
 int filter_main(const struct filter *, int argc, char **argv);          /* the body of a filter's main() */
 

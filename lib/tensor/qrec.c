@@ -31,6 +31,13 @@ void qrec_init(struct qrec *q, const struct qspec *spec, int64_t out, int64_t in
 		q->zero = arena_alloc(a, (size_t)scales);
 }
 
+double qspec_bytes(const struct qspec *q, int64_t out, int64_t in)
+{
+	int group = resolve(q, in);
+
+	return (double)out * (double)in + (double)out * (double)((in + group - 1) / group) * (q->sym ? 4 : 5);
+}
+
 struct qrec qrec_rows(const struct qrec *q, int64_t in, int64_t r0)
 {
 	struct qrec s = *q;

@@ -22,6 +22,8 @@ struct qrec {
 void qrec_init(struct qrec *, const struct qspec *, int64_t out, int64_t in, struct arena *);
 /* The record of rows from r0 on: borrows the arrays. */
 struct qrec qrec_rows(const struct qrec *, int64_t in, int64_t r0);
+/* Bytes of the arrays that qrec_init allocates. */
+double qspec_bytes(const struct qspec *, int64_t out, int64_t in);
 /* Rows [r0, r1) of [out, in] into w (row r0 first). */
 void qrec_dequant(const struct qrec *, int64_t in, int64_t r0, int64_t r1, float *w);
 /* Bits that the tensor's stored numbers take: codes, scales at scale_dt, zeros at `bits`, perm at 32. */
