@@ -27,19 +27,18 @@ step() {
 step "Import $model"
 m=$(recipe model.llmc)
 
-# Groups that the widths are multiples of, which the engines ask for.
-group=$(llmc-info -j "$m" | jq '[.width, .ffn_width, .heads * .head_width] as $w |
-	first((128, 64, 32) | select(. as $g | all($w[]; . % $g == 0))) // 32')
-small=$((group < 64 ? group : 64))
-w="int4:g$group:asym int3:g$small:asym int2:g$small:asym"
+group=$(cat "$(recipe group.txt)")
+small=$group
+[ "$group" != g128 ] || small=g64
+w="int4:$group:asym int3:$small:asym int2:$small:asym"
 
 step 'Tokenize, quantize, evaluate'
 recipe W="$w" >$d/table.txt
 cat $d/table.txt
 
-best=$(awk '/^(rtn|gptq) int4/ && (kl == "" || $7 < kl) { kl = $7; best = $1 } END { print best }' $d/table.txt)
+best=$(awk '$2 ~ /^int4/ && (kl == "" || $7 < kl) { kl = $7; best = $1 } END { print best }' $d/table.txt)
 step "Pack $best int4 for vLLM"
-q=$(recipe W="$w" "$best-int4-g$group-asym.llmc")
+q=$(recipe W="$w" "$best-int4-$group-asym.llmc")
 llmc-pack -q -f vllm -o $d/vllm "$q"
 find $d/vllm -type f -printf '  %s %f\n' | sort -k 2
 

@@ -83,7 +83,10 @@ ingredients() {
 }
 
 name() {
-	local text key program
+	local text key program need
+	for need in flock jq sha256sum; do
+		type -P "$need" >/dev/null || no "no program '$need' in PATH, and recipes use it"
+	done
 	[[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || no "'$1' cannot be the name of a stage: letters, digits, '.', '_', '-'"
 	text=$(ingredients "$2")
 	! grep -m 1 '^!' <<<"$text" || exit 0

@@ -35,9 +35,9 @@ ran() {
 	printf 'ran %s\nwanted %s\n' "$got" "$1"
 	[ "$got" = "${1:+$1 }" ]
 }
-# The number in column COLUMN of the table's row that begins so.
+# The number in column COLUMN of the table's row that begins with ROW: model and weights.
 cell() {
-	awk -v row="$1" -v c="$2" 'index($0, row) == 1 { sub(/^(rtn|gptq) /, ""); print $c }' <<<"$output"
+	awk -v row="$1" -v c="$2" 'index($1 " " $2, row) == 1 { print $c }' <<<"$output"
 }
 
 @test "the recipe is the pipe that one would type, and its table the tools' numbers" {
@@ -54,13 +54,13 @@ cell() {
 	try recipe w4a16-gptq CACHE=llmc.cache W=int4:g64 table
 	base=$(llmc-eval ppl -j --tokens eval.tok m.llmc | jq .ppl)
 	ppl=$(llmc-eval ppl -j --tokens eval.tok q.llmc | jq .ppl)
-	about "$(cell original 4)" "$base" 1e-4
-	about "$(cell gptq 4)" "$ppl" 1e-4
-	about "$(cell gptq 5)" "$(jq -n "$ppl / $base")" 1e-4
-	about "$(cell gptq 2)" "$(llmc-info -j q.llmc | jq .bits_per_weight)" 1e-3
+	about "$(cell 'original BF16' 5)" "$base" 1e-4
+	about "$(cell 'gptq int4:g64:sym' 5)" "$ppl" 1e-4
+	about "$(cell gptq 6)" "$(jq -n "$ppl / $base")" 1e-4
+	about "$(cell gptq 3)" "$(llmc-info -j q.llmc | jq .bits_per_weight)" 1e-3
 	# The bytes of the weights, which the packed file has under a header.
-	about "$(cell gptq 3)" "$(wc -c <packed/model.safetensors)" 0.01
-	about "$(cell original 3)" "$(wc -c <"$DEMO/model.safetensors")" 0.01
+	about "$(cell gptq 4)" "$(wc -c <packed/model.safetensors)" 0.01
+	about "$(cell original 4)" "$(wc -c <"$DEMO/model.safetensors")" 0.01
 }
 
 @test "what was made is not made again: run again, inputs touched, moved, replaced by the same" {
@@ -107,7 +107,7 @@ cell() {
 	sed 's/"rms_norm_eps": 1e-0./"rms_norm_eps": 2e-05/' "$DEMO/config.json" >other/config.json
 	differ "$DEMO/config.json" other/config.json
 	try recipe w4a16-rtn OUT=rtn MODEL=other
-	ran 'eval eval import info info pack quant tokenize'
+	ran 'eval eval import info info info pack quant tokenize'
 	echo '# another version' >>counted/llmc-quant
 	try recipe w4a16-rtn OUT=rtn MODEL=other
 	ran 'eval info pack quant'
@@ -166,7 +166,7 @@ cell() {
 	(sleep 1; echo go >gate) &
 	try recipe w4a16-rtn OUT=out rtn.llmc
 	has 'waiting for another run'
-	ran 'import quant'
+	ran 'import info quant'
 	llmc-info -c "$output"
 }
 
@@ -187,14 +187,23 @@ cell() {
 @test "divergence from the original, when asked for" {
 	try recipe sweep W='int4:g64 int2:g64' KL=yes
 	[[ ${lines[0]} == *'KL, nats'*top-1* ]]
-	less "$(cell 'gptq int4' 6)" "$(cell 'gptq int2' 6)"
-	[ "$(cell original 6)" = - ]
-	less 1 "$(cell 'rtn int2' 5)"
+	less "$(cell 'gptq int4' 7)" "$(cell 'gptq int2' 7)"
+	[ "$(cell original 7)" = - ]
+	less 1 "$(cell 'rtn int2' 6)"
 	ran 'eval eval eval eval eval gptq gptq import info info info info info quant quant tokenize tokenize'
 	# Without it the bundles are the same; only what measures them runs.
 	try recipe sweep W='int4:g64 int2:g64'
 	[[ ${lines[0]} != *'KL, nats'* ]]
 	ran 'eval eval eval eval'
+}
+
+@test "the default groups are the largest that all widths of the model are multiples of" {
+	require shared models/stories260K
+	try recipe w4a16-rtn OUT=out
+	[ -n "$(cell 'rtn int4:g128:asym' 3)" ]
+	try recipe w4a16-rtn OUT=other MODEL="$SHARED/models/stories260K"
+	[ -n "$(cell 'rtn int4:channel:asym' 3)" ]
+	[ -e other/model.safetensors ]
 }
 
 @test "token sets are taken as they are, bundles or safetensors" {
@@ -203,7 +212,7 @@ cell() {
 	llmc-tokenize -q -m m.llmc --seqlen 32 eval.txt --to-ids e.safetensors
 	: >calls
 	try recipe w4a16-gptq OUT=out CALIB=c.tok EVAL=e.safetensors
-	ran 'eval eval gptq import info info pack'
+	ran 'eval eval gptq import info info info pack'
 	has 'rows of 32 tokens'
 }
 
@@ -295,8 +304,8 @@ block() {
 	block 1 >mixed.mk
 	head -n 1 mixed.mk | grep -qx '# Mixed precision.'
 	try make -f mixed.mk MODEL="$DEMO" EVAL=eval.txt SEQLEN=64 OUT=out
-	about "$(awk '/^mixed/ { print $2 }' <<<"$output")" 5.7 0.1
+	about "$(cell 'mixed mixed' 3)" 5.7 0.1
 	block 3 >sweep.mk
 	P=$PWD try recipe sweep
-	[ "$(grep -c '^gptq 0' <<<"$output")" -eq 3 ]
+	[ "$(grep -c '^gptq-0' <<<"$output")" -eq 3 ]
 }
