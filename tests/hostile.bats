@@ -302,6 +302,58 @@ load hostile
 	[ "$n" -eq 21 ]
 }
 
+@test "tokenizers: ids out of range, merges of nothing and in circles, expressions without end" {
+	printf 'abab aab' >text
+	n=0
+	while IFS='|' read -r status text edit; do
+		[ -n "$status" ] || continue
+		case=$edit
+		jq -nc "{model: {type: \"BPE\", vocab: {a: 0, b: 1, ab: 2, \"\": 3}, merges: [\"a b\"]}} | $edit" >tokenizer.json
+		if [ "$status" = 0 ]; then
+			try timeout 20 llmc-tokenize -m tokenizer.json --print-ids text
+			[ "$output" = "$text" ]
+		else
+			bad "$status" "$text" llmc-tokenize -m tokenizer.json -o out text
+		fi
+		n=$((n + 1))
+	done <<-'END'
+		3|token 'a' has a bad id|.model.vocab.a = -1
+		3|token 'a' has a bad id|.model.vocab.a = 1e300
+		3|token 'a' has a bad id|.model.vocab.a = 4294967296
+		3|token 'a' has a bad id|.model.vocab.a = 1.5
+		3|token 'a' has a bad id|.model.vocab.a = "0"
+		3|far beyond the 4 tokens|.model.vocab.a = 2000000000
+		3|'c' is no token|.model.merges = ["a c"]
+		3|'ba' is no token|.model.merges = ["b a"]
+		3|not two parts|.model.merges = ["a b c"]
+		3|not two parts|.model.merges = [["a"]]
+		3|'merges' is not an array|.model.merges = 5
+		0|2 2 0 2|.model.merges = [["a", "b"], ["a", "b"]]
+		0|0 1 0 1 0 0 1|.model.merges = [["", "a"]]
+		0|0 1 0 1 0 0 1|.model.merges = [["a", ""], ["", ""]]
+		3|'id' is -1|.added_tokens = [{id: -1, content: "x"}]
+		3|'id' is 4000000000|.added_tokens = [{id: 4000000000, content: "x"}]
+		3|'added_tokens' is not an array|.added_tokens = 1
+		4|'GPT' is not supported|.model.type = "GPT"
+		3|no 'model' object|.model = 1
+		3|piece 0 is not [text, score]|.model = {type: "Unigram", vocab: [["a"]], unk_id: 0}
+		3|piece 0 is not [text, score]|.model = {type: "Unigram", vocab: [["a", "x"]], unk_id: 0}
+		3|'unk_id' is 7|.model = {type: "Unigram", vocab: [["a", -1], ["b", -2]], unk_id: 7}
+		4|missing closing parenthesis|.pre_tokenizer = {type: "Split", pattern: {Regex: "("}, behavior: "Isolated"}
+		4|'Later' is not supported|.pre_tokenizer = {type: "Later"}
+		3|bad character map|.normalizer = {type: "Precompiled", precompiled_charsmap: "////////"}
+	END
+	[ "$n" -eq 25 ]
+	# a number that no double holds, which jq would change
+	printf '{"model":{"type":"Unigram","vocab":[["a",1e999]],"unk_id":0}}' >tokenizer.json
+	bad 3 'piece 0 is not [text, score]' llmc-tokenize -m tokenizer.json -o out text
+	# matching in circles stops: an answer or a refusal, soon
+	head -c 20000 /dev/zero | tr '\0' a >text
+	printf '{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a*)*b(a+a+)+$"},"behavior":"Isolated"},"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}' >tokenizer.json
+	run timeout 60 llmc-tokenize -m tokenizer.json --print-ids text
+	[ "$status" -eq 0 ] || [ "$status" -eq 3 ] || [ "$status" -eq 4 ] || [ "$status" -eq 5 ]
+}
+
 @test "no size in a file asks for memory before the bytes have come" {
 	! grep -q asan <(ldd "$(command -v llmc-import)") || skip 'a sanitizer claims all there is'
 	checkpoint

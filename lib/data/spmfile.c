@@ -96,7 +96,7 @@ static int parse_piece(struct spm *m, struct pb b)
 	}
 	if (rc < 0)
 		return -1;
-	if (!p.len || isnan(p.score) || utf8_valid(p.s, p.len) != p.len)
+	if (!p.len || !isfinite(p.score) || utf8_valid(p.s, p.len) != p.len)
 		return err_set(ST_BAD, "piece %zu is empty, not UTF-8 or has no score", m->n);
 	m->piece = xgrow(m->piece, m->n + 1, &m->cap, sizeof(*m->piece));
 	m->piece[m->n++] = p;

@@ -22,7 +22,7 @@ static int load_pieces(struct unigram *u, const struct jnode *list, struct vocab
 	JT_EACH(p, list) {
 		const struct jnode *s = p + 1, *score = p + 2;
 
-		if (p->type != JT_ARR || p->len != 2 || s->type != JT_STR || score->type != JT_NUM)
+		if (p->type != JT_ARR || p->len != 2 || s->type != JT_STR || score->type != JT_NUM || !isfinite(score->num))
 			return err_set(ST_BAD, "piece %d is not [text, score]", id);
 		if (vocab_put(vocab, s->str, s->len, id) < 0)
 			return -1;
