@@ -136,7 +136,8 @@ uninstall:
 	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$$m || exit; done
 	rm -f $(addprefix $(DESTDIR)$(BASHDIR)/,$(NAMES)) $(DESTDIR)$(ZSHDIR)/_llmc
 	rm -f $(addprefix $(SHARE)/recipes/,$(notdir $(RECIPES))) $(addprefix $(SHARE)/demo-4m/,$(notdir $(DEMO)))
-	for d in $(SHARE)/recipes $(SHARE)/demo-4m $(SHARE); do [ ! -d $$d ] || rmdir $$d || exit; done
+	for d in $(SHARE)/recipes $(SHARE)/demo-4m $(SHARE); do \
+		[ ! -d $$d ] || rmdir --ignore-fail-on-non-empty $$d || exit; done
 dist:
 	git archive --format=tar.gz --prefix=llmc-$(VERSION)/ -o llmc-$(VERSION).tar.gz HEAD
 clean:

@@ -58,3 +58,25 @@ setup() {
 	try tree/bin/llmc help other
 	[ "$output" = 'man llmc-other' ]
 }
+
+@test "llmc recipe: lists, finds, and names the nearest" {
+	try llmc recipe
+	[ "${lines[0]}" = $'#recipe\tabout' ]
+	for f in "$ROOT"/pipelines/*.mk; do
+		n=$(basename "$f" .mk)
+		try llmc recipe "$n"
+		[ "$output" -ef "$f" ]
+		[ "$n" = rules ] || grep -q "^$n	[A-Z].*\.$" <(llmc recipe)
+	done
+	fails 2 "no recipe 'w4a16'; the nearest is 'w4a16-rtn'" llmc recipe w4a16
+	fails 2 "no recipe '../pipelines/rules'" llmc recipe ../pipelines/rules
+	try_sh -5 'llmc recipe >/dev/full'
+	mkdir -p 'a b/bin' && cp "$BIN/llmc" 'a b/bin/' && cp -r "$ROOT/pipelines" 'a b/'
+	fails 5 'there is a space in it' 'a b/bin/llmc' recipe sweep
+	mkdir alone && cp "$BIN/llmc" alone/
+	fails 5 'no recipes are installed' ./alone/llmc recipe
+	fails 5 'no recipes are installed' ./alone/llmc recipe sweep
+	try llmc recipe --help
+	has 'usage: llmc'
+	fails 2 'one recipe' llmc recipe sweep rules
+}

@@ -309,3 +309,54 @@ block() {
 	P=$PWD try recipe sweep
 	[ "$(grep -c '^gptq-0' <<<"$output")" -eq 3 ]
 }
+
+# install_to DIR: what is built, into DIR/usr.
+install_to() {
+	make -s -C "$ROOT" -o all install B="$BUILD" O="$BIN" DESTDIR="$1" PREFIX=/usr >/dev/null
+}
+
+@test "an installed tree: recipes are found, run with its own tools and texts, completion lies where shells look" {
+	install_to "$PWD/root"
+	PATH=/usr/bin:/bin
+	run ! command -v llmc-import
+	root/usr/bin/llmc recipe >list
+	grep -q '^w4a16-gptq	' list
+	run ! grep rules list
+	try root/usr/bin/llmc recipe w4a16-gptq
+	[ "$output" = "$PWD/root/usr/share/llmc/recipes/w4a16-gptq.mk" ]
+	try make -f "$output" MODEL=root/usr/share/llmc/demo-4m OUT=out SAMPLES=2 EVAL_SAMPLES=2
+	[ -e out/model.safetensors ]
+	# As bash-completion does: by the name of the command, one file.
+	for t in llmc llmc-gptq; do
+		try bash --norc --noprofile -c '. root/usr/share/bash-completion/completions/'$t' && complete -p '$t
+		has '_llmc'
+	done
+	[ "$(head -n 1 root/usr/share/zsh/site-functions/_llmc | cut -d ' ' -f 1-2)" = '#compdef llmc' ]
+	try man -M root/usr/share/man -w 7 llmc-recipes
+}
+
+@test "uninstall removes all that install brought, and nothing else" {
+	mkdir -p root/usr/bin root/usr/share/llmc/mine
+	echo x >root/usr/bin/mine
+	echo x >root/usr/share/llmc/mine/file
+	find root ! -type d | sort >before
+	install_to "$PWD/root"
+	[ "$(find root ! -type d | wc -l)" -gt 40 ]
+	make -s -C "$ROOT" uninstall O="$BIN" DESTDIR="$PWD/root" PREFIX=/usr >/dev/null
+	find root ! -type d | sort | diff before -
+	rm -r root/usr/share/llmc/mine
+	install_to "$PWD/root"
+	make -s -C "$ROOT" uninstall O="$BIN" DESTDIR="$PWD/root" PREFIX=/usr >/dev/null
+	[ ! -e root/usr/share/llmc ]
+}
+
+@test "an archive of the sources has recipes, manuals, tests" {
+	require cmd git
+	git -C "$ROOT" rev-parse HEAD >/dev/null 2>&1 || skip 'needs a checkout'
+	git -C "$ROOT" archive HEAD | tar t >list
+	for f in pipelines/{rules.mk,w4a16-rtn.mk,w4a16-gptq.mk,sweep.mk,stage.sh,table.sh,demo.sh} man/llmc-recipes.7 \
+		tests/{recipes,completion}.bats examples/demo-4m/calib.txt; do
+		grep -qx "$f" list || { echo "not $f"; bad=1; }
+	done
+	[ -z "${bad-}" ]
+}

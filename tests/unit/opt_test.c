@@ -174,6 +174,66 @@ static void test_help(void)
 	   "groups that were asked for, no others");
 }
 
+static const struct opt words_rows[] = {
+	{ .name = "where", .letter = 'w', .type = O_STR, .off = offsetof(struct own, stats), .arg = "here|there",
+	  .help = "a place" },
+	{ .name = "dir", .type = O_FILE, .off = offsetof(struct own, stats), .arg = "DIR", .help = "a directory" },
+	{ .type = O_END }
+};
+static const struct opt_tool wordy = { "llmc-z", "[FILE]", "knows words", 0, words_rows };
+
+static void test_completion(void)
+{
+	static const char *const want =
+		"about\tknows words\n"
+		"word\t--where\t-w\ta place\there|there\n"
+		"dir\t--dir\t\ta directory\n";
+	static const char *const rest[] = {
+		"\ntext\t--damp\t\tdamping\n", "\nflag\t--act-order\t-a\torder\n",
+		"\nword\t--order\t\torder\tup|down|updown\n", "\nfile\t--stats\t\tstatistics\n", "\nlist\t--rule\t\t"
+	};
+	struct child c = child_run(parse_child, words(&wordy, "--completion"));
+
+	is_str(c.out, want, "tables for completion: words, directories");
+	c = child_run(parse_child, words(&all, "--completion"));
+	for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++)
+		ok(c.status == 0 && strstr(c.out, rest[i]), "a row %s", rest[i] + 1);
+	ok(child_run(parse_child, words(&all, "--completion x")).status == ST_USAGE, "as the only word");
+	ok(!strstr(child_run(parse_child, words(&all, "--help")).out, "--completion"), "and not for people");
+}
+
+static int verb_one(int argc, char **argv)
+{
+	printf("one %d %s", argc, argv[argc - 1]);
+	return 7;
+}
+
+static void verb_child(void *arg)
+{
+	static const struct opt_verb verbs[] = { { "one", verb_one, "the first" }, { "two", verb_one, "another" }, { 0 } };
+	struct line *l = arg;
+
+	exit(opt_verb(&few, verbs, l->argc, l->argv));
+}
+
+static void test_verbs(void)
+{
+	struct child c = child_run(verb_child, words(&few, "one -x y"));
+
+	ok(c.status == 7, "a verb's status");
+	is_str(c.out, "one 3 y", "and what follows it");
+	c = child_run(verb_child, words(&few, "three"));
+	ok(c.status == ST_USAGE, "no such verb");
+	is_str(c.err, "llmc-y: 'three' is none of one, two\n", "says which there are");
+	is_str(child_run(verb_child, words(&few, "")).err, "llmc-y: say what: one of one, two\n", "none at all");
+	c = child_run(verb_child, words(&few, "--help"));
+	ok(c.status == 0 && strstr(c.out, "\n  one     the first\n  two     another\n"), "help lists them");
+	c = child_run(verb_child, words(&few, "--completion"));
+	ok(c.status == 0 && strstr(c.out, "about\tdoes less\nverb\tone\tthe first\nverb\ttwo\tanother\n"),
+	   "and so does completion");
+	ok(child_run(verb_child, words(&few, "-v")).status == ST_USAGE, "an option is not enough");
+}
+
 static void test_version(void)
 {
 	struct child c = child_run(parse_child, words(&all, "--version"));
@@ -256,6 +316,8 @@ int main(void)
 	test_values();
 	test_misuse();
 	test_help();
+	test_completion();
+	test_verbs();
 	test_version();
 	test_provenance();
 	test_descriptors();
