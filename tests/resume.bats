@@ -156,3 +156,18 @@ cut_at() {              # bytes of m.llmc up to a member
 	fails 2 'link to nothing' llmc-quant -w int4 -o link m.llmc
 	fails 2 'resume' llmc-cat --resume -o x m.llmc
 }
+
+@test "killed between the directory's renaming and the end, packing finds its work complete" {
+	require cmd strace
+	tiny
+	try -137 bash -c 'strace -o /dev/null -e trace=unlink -e inject=unlink:signal=KILL llmc-pack -f hf --resume -o out m.llmc'
+	[ -s .out.journal ] && [ -s out/config.json ]
+	fails 2 'begun with --format=hf' llmc-pack -f vllm --resume -o out m.llmc
+	try_sh 'cat m.llmc | llmc-pack -f hf --resume -o out'
+	has 'complete already'
+	absent .out.journal .out.part
+	try llmc-pack -f hf -o want m.llmc
+	diff -r want out
+	fails 2 'not empty' llmc-pack -f hf --resume -o out m.llmc
+	absent .out.journal
+}

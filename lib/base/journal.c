@@ -260,6 +260,11 @@ static void sync_both(struct journal *j, int fd)
 	j->cost = j->synced - now;
 }
 
+void journal_sync(struct journal *j)
+{
+	sync_both(j, -1);
+}
+
 void journal_add(struct journal *j, cJSON *step, int fd)
 {
 	char *text = json_text(step, false), *line;

@@ -26,6 +26,7 @@ void journal_cut(struct journal *, int n);                      /* the first n s
 /* Appends a step, which is taken.  fd: what the step speaks of, or -1.  Both go to the disk when that costs little of
  * the time that passed since they last did. */
 void journal_add(struct journal *, cJSON *step, int fd);
+void journal_sync(struct journal *);                            /* to the disk, now */
 bool journal_due(const struct journal *);                       /* will the next one take both to the disk? */
 /* ".NAME.what": a file of the run's own, which goes with the journal; borrowed. */
 const char *journal_side(struct journal *, const char *what);

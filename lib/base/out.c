@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUF = 1 << 20 };
+enum { BUF = 1 << 20, BEGIN = 8 << 20 };
 
 struct out *out_new(int fd, const char *name)
 {
@@ -94,14 +94,26 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
+/* Bytes leave us.  A file's are begun to be written to the disk now and then, so that the end has not to wait for all
+ * of them. */
+static int emit(struct out *o, const void *p, size_t n)
+{
+	if (write_all(o->fd, p, n))
+		return err_set(ST_FAIL, "cannot write '%s': %s", o->name, strerror(errno));
+	o->given += n;
+	if ((o->temp || o->sum) && o->given - o->begun >= BEGIN) {
+		sync_file_range(o->fd, (off64_t)o->begun, (off64_t)(o->given - o->begun), SYNC_FILE_RANGE_WRITE);
+		o->begun = o->given;
+	}
+	return 0;
+}
+
 int out_flush(struct out *o)
 {
 	size_t n = o->n;
 
 	o->n = 0;
-	if (n && write_all(o->fd, o->buf, n))
-		return err_set(ST_FAIL, "cannot write '%s': %s", o->name, strerror(errno));
-	return 0;
+	return n ? emit(o, o->buf, n) : 0;
 }
 
 int out_try_write(struct out *o, const void *buf, size_t n)
@@ -111,11 +123,8 @@ int out_try_write(struct out *o, const void *buf, size_t n)
 	o->at += n;
 	if (n > BUF - o->n && out_flush(o))
 		return -1;
-	if (n >= BUF) {
-		if (write_all(o->fd, buf, n))
-			return err_set(ST_FAIL, "cannot write '%s': %s", o->name, strerror(errno));
-		return 0;
-	}
+	if (n >= BUF)
+		return emit(o, buf, n);
 	if (n)
 		memcpy(o->buf + o->n, buf, n);
 	o->n += n;
@@ -249,6 +258,7 @@ void out_keep(struct out *o, int n)
 	journal_cut(o->journal, k);
 	if (ftruncate(o->fd, (off_t)o->at) || lseek(o->fd, (off_t)o->at, SEEK_SET) < 0)
 		die(ST_FAIL, "cannot write '%s': %s", o->part, strerror(errno));
+	o->given = o->begun = o->at;
 	err_clear();
 }
 

@@ -40,7 +40,8 @@ struct out *dir_file(struct out_dir *, const char *name);       /* out_commit() 
 void dir_commit(struct out_dir *);      /* when all files are: fsync, rename to the final name; dies; frees */
 void dir_abort(struct out_dir *);       /* removes it; frees */
 
-/* --resume: ".NAME.part/" and a journal, likewise.  A step is a whole file; files of no step are removed. */
+/* --resume: ".NAME.part/" and a journal, likewise.  A step is a whole file; files of no step are removed.  NULL: the run
+ * was stopped so late that NAME is complete. */
 struct out_dir *dir_resume(const char *path, cJSON *key);
 struct journal *dir_journal(struct out_dir *);  /* borrows; NULL without --resume */
 void dir_step(struct out_dir *, struct out *, cJSON *step);     /* out_commit, and a step where there is a journal */

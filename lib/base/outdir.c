@@ -35,8 +35,13 @@ static bool dir_empty(const char *path)
 	return empty;
 }
 
-/* Says what is wrong with the name, at the start. */
-static struct out_dir *dir_new(const char *path)
+static void refuse_full(const struct out_dir *d)
+{
+	die(ST_USAGE, "directory '%s' is not empty", d->name);
+}
+
+/* Says what is wrong with the name, at the start.  *full: something is in it. */
+static struct out_dir *dir_new(const char *path, bool *full)
 {
 	struct out_dir *d = xcalloc(1, sizeof(*d));
 	struct stat sb, here;
@@ -47,13 +52,13 @@ static struct out_dir *dir_new(const char *path)
 		d->name[len - 1] = '\0';
 	if (!*d->name)
 		die(ST_USAGE, "the output directory has no name");
+	*full = false;
 	if (!stat(d->name, &sb)) {
 		if (!S_ISDIR(sb.st_mode))
 			die(ST_USAGE, "'%s' is there and is not a directory", d->name);
 		if (!stat(".", &here) && here.st_ino == sb.st_ino && here.st_dev == sb.st_dev)
 			die(ST_USAGE, "'%s' is the working directory, which cannot be replaced: name another", d->name);
-		if (!dir_empty(d->name))
-			die(ST_USAGE, "directory '%s' is not empty", d->name);
+		*full = !dir_empty(d->name);
 	}
 	d->final = resolve_path(d->name);
 	return d;
@@ -61,8 +66,11 @@ static struct out_dir *dir_new(const char *path)
 
 struct out_dir *dir_open(const char *path)
 {
-	struct out_dir *d = dir_new(path);
+	bool full;
+	struct out_dir *d = dir_new(path, &full);
 
+	if (full)
+		refuse_full(d);
 	d->temp = temp_create(d->final, true, NULL);
 	if (!d->temp)
 		die(ST_FAIL, "cannot create directory '%s': %s", d->name, strerror(errno));
@@ -118,15 +126,53 @@ static void sweep(const struct out_dir *d)
 	closedir(dir);
 }
 
+static void dir_free(struct out_dir *d)
+{
+	free(d->file);
+	free(d->final);
+	free(d->path);
+	free(d->name);
+	free(d);
+}
+
+/* As a number that JSON holds. */
+static double inode(const struct stat *sb)
+{
+	return (double)(sb->st_ino & (((uint64_t)1 << 53) - 1));
+}
+
+/* Did the run that was stopped get its directory renamed, and no further? */
+static bool complete(const struct out_dir *d)
+{
+	int n = journal_steps(d->journal);
+	struct stat sb;
+	double done;
+
+	return n && json_num(journal_step(d->journal, n - 1), "done", &done) > 0 && !stat(d->final, &sb) &&
+	       inode(&sb) == done;
+}
+
 struct out_dir *dir_resume(const char *path, cJSON *key)
 {
-	struct out_dir *d = dir_new(path);
+	bool full;
+	struct out_dir *d = dir_new(path, &full);
+	char *journal = beside(d->final, "journal");
 	struct stat sb;
 	int k = 0;
 
 	temp_arm();
+	if (full && access(journal, F_OK))
+		refuse_full(d);
+	free(journal);
 	d->path = beside(d->final, "part");
 	d->journal = journal_open(d->final, d->name, key);
+	if (complete(d)) {
+		journal_remove(d->journal);
+		dir_free(d);
+		return NULL;
+	}
+	if (full)
+		refuse_full(d);
 	if (mkdir(d->path, 0777) && errno != EEXIST)
 		die(ST_FAIL, "cannot create directory '%s': %s", d->path, strerror(errno));
 	if (lstat(d->path, &sb) || !S_ISDIR(sb.st_mode) || sb.st_uid != geteuid())
@@ -189,19 +235,25 @@ void dir_step(struct out_dir *d, struct out *o, cJSON *step)
 	journal_add(d->journal, step, -1);
 }
 
-static void dir_free(struct out_dir *d)
+/* What is renamed cannot be told from somebody else's directory but by this. */
+static void mark_done(struct out_dir *d, int fd)
 {
-	free(d->file);
-	free(d->final);
-	free(d->path);
-	free(d->name);
-	free(d);
+	cJSON *step = json_obj();
+	struct stat sb;
+
+	if (fstat(fd, &sb))
+		die(ST_FAIL, "cannot stat '%s': %s", d->path, strerror(errno));
+	json_put_num(step, "done", inode(&sb));
+	journal_add(d->journal, step, -1);
+	journal_sync(d->journal);
 }
 
 void dir_commit(struct out_dir *d)
 {
 	int fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	if (d->journal && fd >= 0)
+		mark_done(d, fd);
 	if (fd >= 0) {
 		fsync(fd);
 		close(fd);

@@ -17,6 +17,7 @@ struct out {
 	struct journal *journal;        /* --resume, a file's; NULL within a directory */
 	XXH3_state_t *sum;              /* of all bytes that were written; --resume */
 	uint64_t at;                    /* and their number */
+	uint64_t given, begun;          /* bytes handed to the system, and of them begun to be written to the disk */
 	bool std;                       /* stdout: never closed */
 	char *buf;
 	size_t n;

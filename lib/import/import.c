@@ -2,6 +2,7 @@
  * finds its tensor.  Blocks leave in execution order, one in memory at a time. */
 #include "import/import.h"
 
+#include "base/aside.h"
 #include "base/err.h"
 #include "base/journal.h"
 #include "base/opt.h"
@@ -193,30 +194,80 @@ static int put_file(struct import *im, const struct source_file *f)
 	return 0;
 }
 
-static int put_block(struct import *im, enum blk_kind kind, int index)
-{
-	slots *s = &im->layer[kind == BLK_KIND_DENSE ? index : 0];
+/* A block on its way from the source. */
+struct coming {
+	struct import *im;
+	enum blk_kind kind;
+	int index;
 	struct block b;
-	int n = 0, r = redone(im, 0);           /* the key of the run stands for the weights files */
+};
 
-	if (r)
-		return r < 0 ? -1 : 0;
+static int load_block(void *arg)
+{
+	struct coming *c = arg;
+	struct import *im = c->im;
+	slots *s = &im->layer[c->kind == BLK_KIND_DENSE ? c->index : 0];
+	int n = 0, r = 0;
+
 	for (int i = 0; i < R_N; i++)
 		for (int p = 0; p < P_N; p++)
-			n += role_home((enum role)i) == kind && (*s)[i][p] >= 0;
-	block_init(&b, index, kind, n);
+			n += role_home((enum role)i) == c->kind && (*s)[i][p] >= 0;
+	block_init(&c->b, c->index, c->kind, n);
 	n = 0;
 	for (int i = 0; i < R_N && r == 0; i++)
 		for (int p = 0; p < P_N && r == 0; p++)
-			if (role_home((enum role)i) == kind && (*s)[i][p] >= 0)
-				r = load(im, &b, n++, (*s)[i][p], (enum role)i, (enum part)p);
-	if (r == 0) {
-		ledger_block(&im->ledger, &b);
-		r = bundle_put_block(im->out, &b);
+			if (role_home((enum role)i) == c->kind && (*s)[i][p] >= 0)
+				r = load(im, &c->b, n++, (*s)[i][p], (enum role)i, (enum part)p);
+	if (r < 0)
+		block_free(&c->b);
+	return r;
+}
+
+/* The i-th in the order of execution. */
+static struct coming *nth(struct import *im, int i, struct coming *c)
+{
+	int L = im->m.n_layer;
+
+	*c = (struct coming){ .im = im, .kind = i == 0 ? BLK_KIND_EMBED : i <= L ? BLK_KIND_DENSE : BLK_KIND_HEAD,
+	                      .index = i == 0 ? BLK_EMBED : i <= L ? i - 1 : BLK_HEAD };
+	return c;
+}
+
+static int put_block(struct import *im, struct block *b)
+{
+	ledger_block(&im->ledger, b);
+	if (bundle_put_block(im->out, b) < 0)
+		return -1;
+	bundle_step(im->out, memo_step(&im->memo, 0));  /* the key of the run stands for the weights files */
+	return 0;
+}
+
+/* While one block is written, the next is read. */
+static int put_blocks(struct import *im)
+{
+	int n = im->m.n_layer + 2, i = 0, r;
+	struct aside reader = { 0 };
+	struct coming c[2];
+
+	while ((r = i < n ? redone(im, 0) : 0) > 0)
+		i++;
+	if (r == 0 && i < n)
+		aside_start(&reader, load_block, nth(im, i, &c[i % 2]));
+	for (; r == 0 && i < n; i++) {
+		progress_at(i ? i - 1 : 0);
+		r = aside_wait(&reader);
+		if (r < 0)
+			break;
+		if (i + 1 < n)
+			aside_start(&reader, load_block, nth(im, i + 1, &c[(i + 1) % 2]));
+		r = put_block(im, &c[i % 2].b);
+		block_free(&c[i % 2].b);
 	}
-	block_free(&b);
-	if (r == 0)
-		bundle_step(im->out, memo_step(&im->memo, 0));
+	if (r < 0 && reader.begun) {
+		aside_drop(&reader);
+		if (reader.r == 0)
+			block_free(&c[i % 2].b);
+	}
 	return r;
 }
 
@@ -228,15 +279,10 @@ static int put_all(struct import *im)
 		if (put_file(im, &s->file[i]) < 0)
 			return -1;
 	progress_begin("block", im->m.n_layer);
-	if (put_block(im, BLK_KIND_EMBED, BLK_EMBED) < 0)
+	if (put_blocks(im) < 0)
 		return -1;
-	for (int l = 0; l < im->m.n_layer; l++) {
-		progress_at(l);
-		if (put_block(im, BLK_KIND_DENSE, l) < 0)
-			return -1;
-	}
 	progress_end();
-	return put_block(im, BLK_KIND_HEAD, BLK_HEAD);
+	return 0;
 }
 
 static cJSON *manifest(const struct import *im, const char **stage)

@@ -263,6 +263,17 @@ static struct out_dir *open_dir(const struct pack *p)
 	return dir_resume(p->o->out, key);
 }
 
+/* So that who writes into our pipe is not stopped. */
+static int skip_all(struct bundle_in *in)
+{
+	struct member m;
+	int r;
+
+	while ((r = bundle_next(in, &m)) > 0)
+		;
+	return r;
+}
+
 void pack_run(const struct packer *pk, const struct pack_opt *o)
 {
 	struct bundle_in *in = bundle_open(o->in);
@@ -271,6 +282,13 @@ void pack_run(const struct packer *pk, const struct pack_opt *o)
 	if (!in || start(&p, in) < 0 || (pk->begin && pk->begin(&p) < 0))
 		die_err();
 	p.dir = open_dir(&p);
+	if (!p.dir) {
+		say(0, "'%s' is complete already", o->out);
+		if (skip_all(in) < 0)
+			die_err();
+		bundle_close(in);
+		return;
+	}
 	p.sh = shards_new(p.dir, o->out, p.m, o->dtype, o->shard);
 	if (read_all(&p, pk, in) < 0 || pk->end(&p) < 0) {
 		dir_abort(p.dir);

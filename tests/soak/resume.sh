@@ -47,10 +47,12 @@ run() {         # run MICROSECONDS JOB: --resume behind the tool's name
 	"$mkkill" "$1" bash -c "exec 2>>log; ${line/ -o / --resume -o }"
 }
 
-# The disk forgot something: the end of a file, a stretch of it, all of it.
+# The disk forgot something: the end of a file, a stretch of it, all of it.  Not after the output got its name: what
+# went before that is on the disk.
 cut_power() {
 	local files f n at
 
+	[ ! -e "$1.out" ] || return 1
 	mapfile -t files < <(find . -path "./.$1.out.*" -type f)
 	[ "${#files[@]}" -gt 0 ] || return 1
 	f=${files[RANDOM % ${#files[@]}]}

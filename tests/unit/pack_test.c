@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/out.h"
+#include "bundle/ledger.h"
 #include "import/import.h"
 #include "pack/bits.h"
 #include "pack/pack.h"
@@ -124,6 +125,8 @@ static void quantize(struct block *b, int i, const struct make *m)
 	block_quantize(b, i, &q);
 }
 
+static struct ledger books;
+
 static int put(struct bundle_out *o, const struct model *md, const struct make *m, enum blk_kind kind, int index)
 {
 	struct block b;
@@ -145,6 +148,7 @@ static int put(struct bundle_out *o, const struct model *md, const struct make *
 			quantize(&b, n, m);
 		n++;
 	}
+	ledger_block(&books, &b);
 	r = bundle_put_block(o, &b);
 	block_free(&b);
 	return r;
@@ -174,10 +178,11 @@ static const char *bundle(const struct make *m)
 	json_put(man, "pg", json_arr());
 	cJSON_Delete(c);
 	o = bundle_create(path, man);
+	ledger_begin(&books, "test");
 	if (!o || bundle_put(o, "extra/config.json", config, strlen(config)) < 0 ||
 	    bundle_put(o, "tokenizer/tokenizer.json", "{}\n", 3) < 0 || put(o, &md, m, BLK_KIND_EMBED, BLK_EMBED) < 0 ||
 	    put(o, &md, m, BLK_KIND_DENSE, 0) < 0 || put(o, &md, m, BLK_KIND_HEAD, BLK_HEAD) < 0 ||
-	    bundle_finish(o, NULL, NULL) < 0)
+	    bundle_finish(o, ledger_end(&books, NULL), NULL) < 0)
 		die_err();
 	return path;
 }
