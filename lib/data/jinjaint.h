@@ -12,7 +12,8 @@ enum {
 	JINJA_DEPTH = 200,              /* nesting of a template's expressions and blocks */
 	JINJA_CALLS = 1000              /* of what runs */
 };
-#define JINJA_WORK ((uint64_t)1 << 30)          /* bytes looked at, a node counting as 32, in one run */
+#define JINJA_WORK ((uint64_t)1 << 28)          /* bytes looked at, a node counting as 32, in one run; and */
+#define JINJA_MORE ((uint64_t)1 << 16)          /* for each value that it is given */
 #define JINJA_MEMORY ((size_t)256 << 20)        /* of one run */
 
 /* --- tokens --- */
@@ -109,6 +110,7 @@ struct parser {
 	const struct jtok *t;           /* the current one */
 	struct jn *macro;               /* the innermost whose body is read */
 	int depth;
+	int loops;                      /* around, within the same macro or call */
 };
 struct jn *jn_new(struct parser *, enum jn_kind);
 const char *jinja_name(struct jinja *, const char *s, size_t n, bool add);      /* interned; NULL: unknown */
@@ -196,8 +198,8 @@ int jr_macro(struct jrun *, const struct jfunc *, const struct jargs *, struct j
 int jr_assign(struct jrun *, const struct jn *target, struct jval);
 struct jval *jr_find(struct jrun *, const char *name);          /* NULL: no variable of that name */
 int jr_set(struct jrun *, const char *name, struct jval);
-/* body, rendered in an environment of its own, as a string. */
-int jr_capture(struct jrun *, const struct jn *body, struct jval *out);
+/* body, rendered in an environment of its own, as a string; nothing if it leaves the loop around it. */
+int jr_capture(struct jrun *, const struct jn *body, int *leave, struct jval *out);
 
 int jf_apply(struct jrun *, const char *name, size_t n, struct jval x, const struct jargs *, struct jval *out);
 int jtest_apply(struct jrun *, const char *name, size_t n, struct jval x, const struct jargs *, bool *out);

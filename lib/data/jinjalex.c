@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 
-#include <math.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +102,8 @@ static bool tag_end(struct lex *x, const char *end, bool trim)
 
 static int comment(struct lex *x)
 {
+	if (x->at == x->n)
+		return 0;               /* where the text ends at once, nobody complains */
 	while (x->at < x->n) {
 		if (tag_end(x, "#}", true))
 			return 0;
@@ -149,6 +151,8 @@ static int raw_text(struct lex *x)
 	size_t b = x->at;
 	bool start = x->line_start;
 
+	if (x->at == x->n)
+		return 0;
 	for (; x->at < x->n; skip(x, 1)) {
 		size_t e = x->at;
 
@@ -274,7 +278,7 @@ static int number(struct lex *x)
 {
 	size_t e = digits(x, x->at), k, n = 0;
 	bool real = false;
-	char tmp[64], *end;
+	char tmp[64];
 	bool part = x->at && x->s[x->at - 1] == '.';    /* of a.0.1 */
 	struct jtok *t;
 
@@ -305,10 +309,9 @@ static int number(struct lex *x)
 		t->f = strtod(tmp, NULL);
 		return 0;
 	}
-	if (n > 18)
-		return bad(x, "a number too long");
-	t->i = strtoll(tmp, &end, 10);
-	return 0;
+	errno = 0;
+	t->i = strtoll(tmp, NULL, 10);
+	return errno ? err_set(ST_UNSUP, "template: line %u: numbers beyond 64 bits are not supported", x->line) : 0;
 }
 
 static bool wordy(char c)

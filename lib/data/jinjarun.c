@@ -128,19 +128,17 @@ int jr_assign(struct jrun *r, const struct jn *target, struct jval v)
 
 /* --- statements --- */
 
-int jr_capture(struct jrun *r, const struct jn *body, struct jval *out)
+int jr_capture(struct jrun *r, const struct jn *body, int *leave, struct jval *out)
 {
 	struct bytes text = { 0 }, *old = r->out;
 	struct env *env = r->env;
-	int leave = 0, rc = enter(r, env);
+	int rc = enter(r, env);
 
 	r->out = &text;
 	if (rc == 0)
-		rc = jr_body(r, body, &leave);
+		rc = jr_body(r, body, leave);
 	r->out = old;
 	r->env = env;
-	if (rc == 0 && leave)
-		rc = err_set(ST_BAD, "'break' or 'continue' outside a loop");
 	if (rc == 0)
 		rc = jr_str(r, text.p ? text.p : "", text.n, out);
 	bytes_free(&text);
@@ -176,6 +174,7 @@ static int run_for(struct jrun *r, const struct jn *s, int *leave)
 	const char *loop = jinja_name(r->j, "loop", 4, false);
 	struct jval over, *v;
 	struct jloop *l;
+	bool ended = false;
 	int out = 0;
 	size_t n;
 
@@ -191,9 +190,11 @@ static int run_for(struct jrun *r, const struct jn *s, int *leave)
 		out = 0;
 		if (jr_body(r, s->body, &out) < 0)
 			return -1;
+		ended |= !out;
 	}
 	r->env = env;
-	if (n || !s->other)
+	/* as the reference does: an iteration that is left does not count */
+	if (ended || !s->other)
 		return 0;
 	if (enter(r, env) < 0 || jr_body(r, s->other, leave) < 0)
 		return -1;
@@ -215,12 +216,12 @@ static int run_if(struct jrun *r, const struct jn *s, int *leave)
 }
 
 /* The body as text, through the filters in s->a, if any. */
-static int filtered_body(struct jrun *r, const struct jn *s, struct jval *v)
+static int filtered_body(struct jrun *r, const struct jn *s, int *leave, struct jval *v)
 {
 	struct jval old = r->base;
-	int rc = jr_capture(r, s->body, v);
+	int rc = jr_capture(r, s->body, leave, v);
 
-	if (rc == 0 && s->a) {
+	if (rc == 0 && s->a && !*leave) {
 		r->base = *v;
 		rc = jr_eval(r, s->a, v);
 		r->base = old;
@@ -295,11 +296,11 @@ static int statement(struct jrun *r, const struct jn *s, int *leave)
 	case S_SET:
 		return jr_eval(r, s->a, &v) < 0 ? -1 : jr_assign(r, s->b, v);
 	case S_SETBLOCK:
-		return filtered_body(r, s, &v) < 0 ? -1 : jr_assign(r, s->b, v);
+		return filtered_body(r, s, leave, &v) < 0 ? -1 : *leave ? 0 : jr_assign(r, s->b, v);
 	case S_FILTER:
-		return filtered_body(r, s, &v) < 0 ? -1 : v_print(r, v, r->out);
+		return filtered_body(r, s, leave, &v) < 0 ? -1 : *leave ? 0 : v_print(r, v, r->out);
 	case S_GENERATION:
-		return jr_capture(r, s->body, &v) < 0 ? -1 : v_print(r, v, r->out);
+		return jr_capture(r, s->body, leave, &v) < 0 ? -1 : v_print(r, v, r->out);
 	case S_MACRO:
 		return define(r, s, &v) < 0 ? -1 : jr_set(r, s->b->val.s, v);
 	case S_CALL:
@@ -396,14 +397,14 @@ int jr_macro(struct jrun *r, const struct jfunc *f, const struct jargs *a, struc
 {
 	struct env *env = r->env;
 	bool *used = jr_alloc(r, a->nk + 1);
-	int rc;
+	int rc, leave = 0;
 
 	if (!used || enter(r, f->env) < 0)
 		return -1;
 	memset(used, 0, a->nk + 1);
 	rc = parameters(r, f->macro, a, used);
 	if (rc == 0)
-		rc = jr_capture(r, f->macro->body, out);
+		rc = jr_capture(r, f->macro->body, &leave, out);
 	r->env = env;
 	return rc;
 }
@@ -428,8 +429,6 @@ int jinja_render(const struct jinja *j, const struct jinja_var *var, size_t n, c
 	}
 	if (rc == 0)
 		rc = jr_body(&r, j->body, &leave);
-	if (rc == 0 && leave)
-		rc = err_set(ST_BAD, "template: 'break' or 'continue' outside a loop");
 	arena_free(&r.mem);
 	return rc;
 }

@@ -8,6 +8,7 @@
 
 static const char *const ends[] = {
 	"endif", "elif", "else", "endfor", "endset", "endmacro", "endcall", "endfilter", "endwith", "endgeneration",
+	"endraw",
 };
 
 static bool at_end(const struct parser *p)
@@ -47,25 +48,40 @@ static struct jn *target_name(struct parser *p, bool attr)
 	return e;
 }
 
+/* A name, or several in brackets. */
+static struct jn *one_target(struct parser *p, bool attr)
+{
+	struct jn *e;
+
+	if (!jp_take(p, '('))
+		return target_name(p, attr);
+	if (++p->depth > JINJA_DEPTH) {
+		err_set(ST_UNSUP, "template: line %u: nested too deep", p->t->line);
+		return NULL;
+	}
+	e = jp_target(p, attr);
+	p->depth--;
+	return e && jp_expect(p, ')') == 0 ? e : NULL;
+}
+
 /* Several are in a node whose list they are. */
 struct jn *jp_target(struct parser *p, bool attr)
 {
-	bool paren = jp_take(p, '(');
-	struct jn *e = target_name(p, attr), *all, **tail;
+	struct jn *e = one_target(p, attr), *all, **tail;
 
-	if (!e || (!jp_op(p, ',') && !paren))
+	if (!e || !jp_op(p, ','))
 		return e;
 	all = jn_new(p, S_TARGET);
 	all->list = e;
 	tail = &e->next;
 	while (jp_take(p, ',')) {
-		if (p->t->kind != T_NAME)
+		if (p->t->kind != T_NAME && !jp_op(p, '('))
 			break;
-		if (!(*tail = target_name(p, attr)))
+		if (!(*tail = one_target(p, attr)))
 			return NULL;
 		tail = &(*tail)->next;
 	}
-	return paren && jp_expect(p, ')') < 0 ? NULL : all;
+	return all;
 }
 
 /* What stands before a tag that ends something; that one is left unread behind its T_BLOCK. */
@@ -169,7 +185,12 @@ static struct jn *parse_for(struct parser *p)
 		return NULL;
 	}
 	jp_take(p, ':');
-	if (block_end(p) < 0 || !(e->body = jp_body(p)))
+	if (block_end(p) < 0)
+		return NULL;
+	p->loops++;
+	e->body = jp_body(p);
+	p->loops--;
+	if (!e->body)
 		return NULL;
 	if (jp_take_word(p, "else")) {
 		e->other = body_until(p, "endfor");
@@ -228,10 +249,13 @@ int jp_params(struct parser *p, struct jn *macro)
 static struct jn *macro_body(struct parser *p, struct jn *e, const char *end)
 {
 	struct jn *outer = p->macro;
+	int loops = p->loops;
 
-	p->macro = e;
+	p->macro = e->kind == S_GENERATION ? outer : e;
+	p->loops = 0;
 	e->body = body_until(p, end);
 	p->macro = outer;
+	p->loops = loops;
 	return e->body ? e : NULL;
 }
 
@@ -292,31 +316,41 @@ static struct jn *parse_with(struct parser *p)
 
 static struct jn *parse_generation(struct parser *p)
 {
-	struct jn *e = jn_new(p, S_GENERATION);
+	return macro_body(p, jn_new(p, S_GENERATION), "endgeneration");
+}
 
-	e->body = body_until(p, "endgeneration");
-	return e->body ? e : NULL;
+static struct jn *leave(struct parser *p, enum jn_kind kind)
+{
+	struct jn *e = jn_new(p, kind);
+
+	if (!p->loops) {
+		err_set(ST_BAD, "template: line %u: 'break' or 'continue' outside a loop", e->line);
+		return NULL;
+	}
+	return block_end(p) < 0 ? NULL : e;
 }
 
 static struct jn *parse_break(struct parser *p)
 {
-	struct jn *e = jn_new(p, S_BREAK);
-
-	return block_end(p) < 0 ? NULL : e;
+	return leave(p, S_BREAK);
 }
 
 static struct jn *parse_continue(struct parser *p)
 {
-	struct jn *e = jn_new(p, S_CONTINUE);
-
-	return block_end(p) < 0 ? NULL : e;
+	return leave(p, S_CONTINUE);
 }
 
 static struct jn *parse_print(struct parser *p)
 {
-	struct jn *e = jn_new(p, S_PRINT);
+	struct jn *e = jn_new(p, S_PRINT), *all = jn_new(p, E_CONCAT), **tail = &all->list;
 
-	return (e->a = jp_tuple(p, 0)) && block_end(p) == 0 ? e : NULL;
+	e->a = all;
+	do {
+		if (!(*tail = jp_expr(p, 0)))
+			return NULL;
+		tail = &(*tail)->next;
+	} while (jp_take(p, ','));
+	return block_end(p) == 0 ? e : NULL;
 }
 
 struct jn *jp_statement(struct parser *p)

@@ -95,7 +95,7 @@ static int give_pieces(struct jrun *r, const struct pieces *p, bool backwards, s
 	return 0;
 }
 
-/* At white space: runs of it part, and none is left at the ends. */
+/* At white space: runs of it part, and none begins or ends a piece, but the last of `max`. */
 static int split_space(struct jrun *r, struct jval x, int64_t max, struct jval *out)
 {
 	struct pieces p = { 0 };
@@ -108,10 +108,7 @@ static int split_space(struct jrun *r, struct jval x, int64_t max, struct jval *
 		if (b == x.n)
 			break;
 		if (max >= 0 && (int64_t)p.n == max) {
-			struct jval rest;
-
-			if (strip(r, x, (struct jval){ .type = V_NONE }, false, true, &rest) < 0 ||
-			    add_piece(r, &p, x, b, rest.n) < 0)
+			if (add_piece(r, &p, x, b, x.n) < 0)
 				return -1;
 			break;
 		}

@@ -199,7 +199,7 @@ static int dump_str(struct dump *d, struct jval v)
 		else if (c >= 0x10000 && d->ascii)
 			snprintf(esc, sizeof(esc), "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
 			         0xdc00 + ((c - 0x10000) & 0x3ff));
-		else if (c < 0x20 || (c >= 0x7f && d->ascii && c != 0x7f))
+		else if (c < 0x20 || (c >= 0x7f && d->ascii))
 			snprintf(esc, sizeof(esc), "\\u%04x", c);
 		else {
 			if (put(d->r, d->out, v.s + i, (size_t)len) < 0)
@@ -351,6 +351,7 @@ int v_from_json(struct jrun *r, const struct jnode *j, struct jval *out)
 	const struct jnode *c;
 	size_t i = 0;
 
+	r->work += JINJA_MORE;
 	switch (j->type) {
 	case JT_NULL:
 		*out = (struct jval){ .type = V_NONE };

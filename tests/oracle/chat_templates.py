@@ -3,17 +3,24 @@ nothing here is run by the tests.
 
     python tests/oracle/chat_templates.py compare bin/llmc-tokenize FILE...
         every template, a .jinja file or a tokenizer_config.json, on every conversation below: the same text, or both refuse
+    python tests/oracle/chat_templates.py snippets bin/llmc-tokenize
+        the same for the small templates of chat_snippets.py
+    python tests/oracle/chat_templates.py random bin/llmc-tokenize [ROUNDS]
+        and for templates put together at random
     python tests/oracle/chat_templates.py golden tests/golden/tok/chat.json
-        the templates and conversations of tests/unit/chat_test.c, with what the library made of them
+        those small templates with what the library made of them, for tests/unit/chat_test.c
 
 Nothing but the template is compared: the tokenizer has one token for each byte.
 """
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
 from datetime import datetime
+
+from chat_snippets import GROUPS, VARS
 
 sys.path.pop(0)
 import transformers  # noqa: E402
@@ -123,30 +130,76 @@ def templates(path):
     return {path: t} if isinstance(t, str) else {path + ":" + e["name"]: e["template"] for e in t}
 
 
-def compare(tool, paths):
+def compare(tool, named, rows):
     same = refused = unsupported = bad = 0
-    for path in paths:
-        for name, template in templates(path).items():
-            with tempfile.TemporaryDirectory() as d:
-                write_model(d, template)
-                for i, row in enumerate(CONVERSATIONS):
-                    (want, why), (got, error) = reference(template, row), ours(tool, d, row)
-                    if want is not None and want == got:
-                        same += 1
-                    elif want is None and error.startswith("3 "):
-                        refused += 1
-                    elif error.startswith("4 "):
-                        unsupported += 1
-                        print("unsupported: %s, conversation %d: %s; the library: %s" % (name, i, error, why or "renders it"))
-                    else:
-                        bad += 1
-                        print("DIFFERS: %s, conversation %d\n  want %r %s\n  got  %r %s" % (name, i, want, why, got, error))
+    for name, template in named:
+        with tempfile.TemporaryDirectory() as d:
+            write_model(d, template)
+            for i, row in enumerate(rows):
+                (want, why), (got, error) = reference(template, row), ours(tool, d, row)
+                if want is not None and want == got:
+                    same += 1
+                elif want is None and error.startswith("3 "):
+                    refused += 1
+                elif error.startswith("4 "):
+                    unsupported += 1
+                    print("unsupported: %s, conversation %d: %s; the library: %s" % (name, i, error, why or "renders it"))
+                else:
+                    bad += 1
+                    print("DIFFERS: %s, conversation %d\n  want %r %s\n  got  %r %s" % (name, i, want, why, got, error))
     print("%d the same, %d refused by both, %d not supported, %d differ" % (same, refused, unsupported, bad))
     return bad > 0
 
 
+SNIPPETS = {"messages": VARS["messages"], "chat_template_kwargs": {k: v for k, v in VARS.items() if k != "messages"}}
+
+
+def golden(path):
+    rows = []
+    for group in GROUPS:
+        for t in group:
+            rows.append([t, reference(t, SNIPPETS)[0]])
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump({"made_with": "transformers " + transformers.__version__, "date": DATE, "conversation": SNIPPETS, "templates": rows}, f, separators=(",", ":"))
+        f.write("\n")
+
+
+PIECES = ["{% if t %}", "{% if nope %}", "{%- if n == 7 -%}", "{% else %}", "{% elif t %}", "{% endif %}", "{%- endif -%}", "{% endif +%}", "{%+ endif %}", "{% for i in l %}", "{% for k in d -%}", "{% endfor %}", "{%- endfor %}",
+          "{{ i }}", "{{- n -}}", "{{ loop.index if loop is defined }}", "{{ s }}", "{{ x }}", "{% set x = n + 1 %}", "{% set x = x ~ 'a' %}", "{% set x %}", "{% endset %}", "{# c #}", "{#- c -#}", "{% raw %}", "{% endraw %}", "{% break %}", "{% continue %}",
+          "{% macro m(a, b=1) %}", "{% endmacro %}", "{{ m(1) }}", "{{ m(i, 2) }}", "{% call m(3) %}", "{% endcall %}", "{{ caller() if caller is defined }}", "{% with x = 5 %}", "{% endwith %}", "{% filter upper %}", "{% endfilter %}", "{% generation %}", "{% endgeneration %}",
+          "a", " ", "  ", "\n", "\n  ", "\t", "\n\n", "\r\n", "b\n", "{", "}", "%}", "}}", "{{ loop.last if loop is defined }}", "{% set ns = namespace(q=x) %}", "{% set ns.q = i %}", "{{ ns.q }}"]
+
+
+def random_template(r):
+    """Mostly well nested: blocks are closed at the end."""
+    out, stack = ["{% set i = 0 %}{% set x = 'x' %}{% set ns = namespace(q=1) %}{% macro m(a, b=2) %}{{ a }}{{ b }}{{ caller() if caller }}{% endmacro %}"], []
+    for _ in range(r.randint(1, 25)):
+        p = r.choice(PIECES)
+        word = p.strip("{%+- ").split(" ")[0]
+        if p.startswith("{%") and word in ("if", "for", "macro", "call", "with", "filter", "generation") or p == "{% set x %}":
+            stack.append(word)
+        elif p.startswith("{%") and word.startswith("end") or word in ("else", "elif"):
+            if word != "endraw" and (not stack or stack[-1] not in ("if", "for") and word in ("else", "elif")) and r.random() < 0.9:
+                continue
+            if stack and word.startswith("end"):
+                p = p.replace(word, "end" + stack.pop())
+        out.append(p)
+    for b in reversed(stack):
+        out.append("{% end" + b + " %}")
+    return "".join(out)
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["compare"]:
-        sys.exit(compare(sys.argv[2], sys.argv[3:]))
+    what = sys.argv[1:2]
+    if what == ["compare"]:
+        sys.exit(compare(sys.argv[2], [t for p in sys.argv[3:] for t in templates(p).items()], CONVERSATIONS))
+    elif what == ["snippets"]:
+        sys.exit(compare(sys.argv[2], [(t, t) for g in GROUPS for t in g], [SNIPPETS]))
+    elif what == ["random"]:
+        rng = random.Random(1)
+        made = [random_template(rng) for _ in range(int((sys.argv[3:] or ["1000"])[0]))]
+        sys.exit(compare(sys.argv[2], [(ascii(t), t) for t in made], [SNIPPETS]))
+    elif what == ["golden"]:
+        golden(sys.argv[2])
     else:
         sys.exit(__doc__)
