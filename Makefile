@@ -110,7 +110,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --suppressions-list=tests/cppcheck.txt --std=c11 -j2 \
 		--enable=warning,performance,portability -Ilib -I. -D_GNU_SOURCE -DVERSION='""' \
 		--library=tests/cppcheck.cfg bin lib kernels tests examples
-	shellcheck .ci/run $(wildcard pipelines/*.sh tests/*.sh tests/*.bash tests/*.bats tests/*/*.sh)
+	shellcheck -x .ci/run $(wildcard pipelines/*.sh tests/*.sh tests/*.bash tests/*.bats tests/*/*.sh)
 	mandoc -T lint -W warning $(MAN)
 
 # Completion is what the programs' own tables say.  The programs look for recipes beside their own directory, in

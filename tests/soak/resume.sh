@@ -15,36 +15,19 @@ MODEL=${MODEL:-$shared/models/stories260K}
 [ -e "$MODEL" ] || MODEL=$root/examples/demo-4m
 MODEL=$(realpath "$MODEL") || exit
 RANDOM=${SEED:=$(date +%s)}
-size=30                                         # KiB of a weights file
 kills=${1:-200}
 [ $# -eq 0 ] || shift
 dir=$(mktemp -d "${TMPDIR:-/tmp}/llmc-resume.XXXXXX") || exit
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit
 
-# Every job writes OUT.
-declare -A job=(
-	[import]="llmc-import -o OUT $MODEL"
-	[quant]="llmc-quant -w int4:g32:asym:mse -o OUT m.llmc"
-	[gptq]="llmc-gptq --calib c.tok -w int4:g32:asym -o OUT m.llmc"
-	[gptq-match]="llmc-gptq --calib c.tok -w int3:g32 --match 1 --refine 2 --compare -o OUT m.llmc"
-	[gptq-pipe]="cat m.llmc | llmc-gptq --calib c.tok --dtype bf16 -w int4:g32:asym -o OUT"
-	[ppl]="llmc-eval ppl --rows --tokens c.tok -o OUT q.llmc"
-	[kl]="llmc-eval kl --ref m.llmc --tokens c.tok -o OUT q.llmc"
-	[logits]="llmc-eval logits --hidden --samples 16 --tokens c.tok -o OUT q.llmc"
-	[pack-hf]="llmc-pack -f hf --shard-size ${size}K -o OUT m.llmc"
-	[pack-vllm]="llmc-pack -q -f vllm --shard-size ${size}K -o OUT q.llmc"
-)
-names=("$@")
-[ $# -gt 0 ] || names=(import quant gptq gptq-match gptq-pipe ppl kl logits pack-hf pack-vllm)
+# shellcheck source=tests/soak/jobs.bash
+. "$root/tests/soak/jobs.bash"
+names=("${@:-${jobs[@]}}")
+inputs 60000 || exit
 
-llmc-import -q -o m.llmc "$MODEL" && llmc-quant -q -w int4:g32:asym --rule mlp.down=int4:channel -o q.llmc m.llmc &&
-	llmc-tokenize -q -m m.llmc --seqlen 128 <(head -c 60000 "$root/examples/demo-4m/calib.txt") -o c.tok || exit
-
-run() {         # run MICROSECONDS JOB: --resume behind the tool's name
-	local line=${job[$2]/OUT/"$2.out"}
-
-	"$mkkill" "$1" bash -c "exec 2>>log; ${line/ -o / --resume -o }"
+run() {         # run MICROSECONDS JOB
+	"$mkkill" "$1" bash -c "exec 2>>log; $(line "$2" "$2.out" --resume)"
 }
 
 # The disk forgot something: the end of a file, a stretch of it, all of it.  Not after the output got its name: what
@@ -113,7 +96,7 @@ for name in "${names[@]}"; do
 	got=0 cuts=0 outputs=0 resumed=0 failures=0
 	: >log
 	span=${EPOCHREALTIME/[.,]/}
-	bash -c "${job[$name]/OUT/"$name.ref"}" 2>>log || { complain "$name" "the first run failed"; exit 1; }
+	bash -c "$(line "$name" "$name.ref")" 2>>log || { complain "$name" "the first run failed"; exit 1; }
 	span=$((${EPOCHREALTIME/[.,]/} - span + 1000))
 	tries=0
 	while [ "$got" -lt "$want" ] && [ $((tries += 1)) -lt $((want * 20 + 20)) ]; do
