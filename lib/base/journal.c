@@ -317,6 +317,7 @@ void journal_remove(struct journal *j)
 {
 	for (int i = 0; i < j->nside; i++)
 		unlink(j->side[i]);
-	unlink(j->path);
+	if (unlink(j->path))
+		warn("cannot remove '%s': %s", j->path, strerror(errno));
 	journal_close(j);
 }
