@@ -4,11 +4,16 @@
 #include "algo/linear.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "base/tally.h"
 #include "run/plan.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+static struct tally rounding = { .name = "rounding" };
 
 struct state {
 	int scale;                      /* enum scale_opt */
@@ -19,31 +24,73 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 
-/* Rows are rounded some at a time, but all at once where they share one scale. */
-static int64_t slice(const struct qspec *q, int64_t out, int64_t in)
+/* Rows go through a thread's cache some at a time, but all at once where they share one scale. */
+static int64_t tile_rows(const struct qspec *q, int64_t out, int64_t in)
 {
-	enum { BYTES = 32 << 20 };
+	enum { BYTES = 256 << 10 };
 	int64_t step = BYTES / (int64_t)sizeof(float) / in + 1;
 
 	return step > out || q->gran == G_TENSOR ? out : step;
 }
 
+static int64_t scratch(const struct qspec *q, int64_t out, int64_t in)
+{
+	return (q->gran == G_TENSOR ? 1 : pool_threads()) * tile_rows(q, out, in) * in;
+}
+
+struct tiles {
+	const struct linear *l;
+	const struct block *b;
+	int64_t step;                   /* rows of a tile */
+	float *w;                       /* [threads, step, in] */
+	atomic_int_fast64_t bad;        /* the first tile that could not be read */
+};
+
+static int64_t end_of(const struct tiles *t, int64_t k)
+{
+	return (k + 1) * t->step < t->l->out ? (k + 1) * t->step : t->l->out;
+}
+
+static void round_tile(void *arg, int64_t k, int worker)
+{
+	struct tiles *t = arg;
+	int64_t r0 = k * t->step, in = t->l->in;
+	struct qrec q = qrec_rows(&t->l->q, in, r0);
+	float *w = t->w + worker * t->step * in;
+
+	if (linear_rows(t->l, t->b, r0, end_of(t, k), w) == 0) {
+		grid_rows(&q, w, end_of(t, k) - r0, in);
+		return;
+	}
+	for (int64_t was = t->bad; k < was && !atomic_compare_exchange_weak(&t->bad, &was, k);)
+		;
+}
+
+static int round_whole(struct linear *l, const struct block *b, float *w)
+{
+	if (linear_rows(l, b, 0, l->out, w) < 0)
+		return -1;
+	grid_fit_rows(&l->q, w, NULL, l->out, l->in);
+	grid_round_rows(&l->q, w, l->out, l->in);
+	return 0;
+}
+
+static int round_tiles(struct linear *l, const struct block *b, float *w)
+{
+	struct tiles t = { .l = l, .b = b, .step = tile_rows(&l->q.spec, l->out, l->in), .w = w, .bad = INT64_MAX };
+
+	tally_enter(&rounding);
+	pool_for((l->out + t.step - 1) / t.step, round_tile, &t);
+	tally_leave(&rounding, (double)tensor_bytes(&b->t[l->i]));
+	/* again, for what to say: messages are a thread's own */
+	return t.bad == INT64_MAX ? 0 : linear_rows(l, b, t.bad * t.step, end_of(&t, t.bad), w);
+}
+
 static int round_linear(struct linear *l, struct block *b)
 {
-	int64_t step = slice(&l->q.spec, l->out, l->in);
-	float *w = xmalloc((size_t)step * (size_t)l->in * sizeof(*w));
-	int r = 0;
+	float *w = xmalloc((size_t)scratch(&l->q.spec, l->out, l->in) * sizeof(*w));
+	int r = (l->q.spec.gran == G_TENSOR ? round_whole : round_tiles)(l, b, w);
 
-	for (int64_t r0 = 0; r0 < l->out && r == 0; r0 += step) {
-		int64_t n = l->out - r0 < step ? l->out - r0 : step;
-		struct qrec q = qrec_rows(&l->q, l->in, r0);
-
-		r = linear_rows(l, b, r0, r0 + n, w);
-		if (r == 0) {
-			grid_fit_rows(&q, w, NULL, n, l->in);
-			grid_round_rows(&q, w, n, l->in);
-		}
-	}
 	free(w);
 	return r < 0 ? -1 : linear_store(l, b, true);
 }
@@ -121,7 +168,7 @@ static void plan(void *st, struct run *run, struct plan *p)
 			held += qspec_bytes(q, dim[0], dim[1]);
 			plan_output(p, round, qspec_bytes(q, dim[0], dim[1]) - n * (double)dtype_size(m->dtype));
 			plan_memory(p, round, held + (p->mapped ? n * (double)dtype_size(m->dtype) : 0) +
-			                      4 * (double)slice(q, dim[0], dim[1]) * (double)dim[1]);
+			                      4 * (double)scratch(q, dim[0], dim[1]));
 			held -= p->mapped ? 0 : n * (double)dtype_size(m->dtype);
 			p->stage[round].seconds += speed > 0 ? n / speed : 0;
 		}

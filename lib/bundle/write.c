@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PIECE = 1 << 20 };
+
 struct bundle_out {
 	struct out *out;
 	struct archive *a;
@@ -91,14 +93,15 @@ static int put(struct bundle_out *o, const void *buf, size_t n)
 		return err_set(ST_FAIL, "member '%s' is longer than announced", o->done.e[o->done.n - 1].name);
 	o->left -= n;
 	tally_enter(&tally_write);
-	XXH3_64bits_update(o->hash, buf, n);
 	while (n) {
-		la_ssize_t k = archive_write_data(o->a, p, n);
+		size_t m = n < PIECE ? n : PIECE;
+		la_ssize_t k = archive_write_data(o->a, p, m);
 
 		if (k <= 0) {
 			tally_leave(&tally_write, 0);
 			return tar_error(o);
 		}
+		XXH3_64bits_update(o->hash, p, (size_t)k);
 		p += k;
 		n -= (size_t)k;
 	}

@@ -1,18 +1,15 @@
 #include "quant/grid.h"
 
+#include "base/clones.h"
 #include "base/pool.h"
 #include "base/tally.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* The same source for three instruction sets; each lane does the same IEEE operations in the same order, so
- * that the sums, and the choices made by them, are equal everywhere. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define CLONES
-#endif
+/* Each lane does the same IEEE operations in the same order whatever the width of the processor's vectors, so that the
+ * sums, and the choices made by them, are equal everywhere. */
 enum { LANES = 16 };
 static struct tally fitting = { .name = "grids" }, rounding = { .name = "rounding" };
 
@@ -113,17 +110,31 @@ static void search(const struct group *b, enum dtype dt, bool sym, float full, f
 	}
 }
 
-static void fit(const struct qspec *spec, enum dtype dt, const struct group *b, float *scale, float *zero)
+/* The range of the block, 0 within it.  Of finite floats, those above 0 are ordered as their bits are as a signed
+ * number, and of all the least has the greatest as an unsigned one: and maxima of integers compilers make vectors of. */
+CLONES static void range(const struct group *b, float *least, float *most)
 {
-	float lo = 0, hi = 0, full;
+	uint32_t lo = 0x80000000;
+	int32_t hi = 0;
 
 	for (int64_t r = 0; r < b->rows; r++)
 		for (int i = 0; i < b->n; i++) {
-			float w = b->w[r * b->ld + i];
+			uint32_t u;
 
-			lo = w < lo ? w : lo;
-			hi = w > hi ? w : hi;
+			memcpy(&u, &b->w[r * b->ld + i], sizeof(u));
+			lo = u > lo ? u : lo;
+			hi = (int32_t)u > hi ? (int32_t)u : hi;
 		}
+	memcpy(least, &lo, sizeof(lo));
+	memcpy(most, &hi, sizeof(hi));
+	*least += 0;                            /* of -0, 0 */
+}
+
+static void fit(const struct qspec *spec, enum dtype dt, const struct group *b, float *scale, float *zero)
+{
+	float lo, hi, full;
+
+	range(b, &lo, &hi);
 	if (spec->sym) {
 		full = (hi > -lo ? hi : -lo) / (b->maxq / 2);
 		*scale = scale_round(full, dt);
@@ -228,6 +239,18 @@ static void code_row(void *arg, int64_t o, int worker)
 		round_row(j->w + o * j->in + c, n, q->scale[o * q->ngroup + g], grid_zero(q, o, g), maxq,
 		          q->code + o * j->in + c);
 	}
+}
+
+void grid_rows(struct qrec *q, const float *w, int64_t rows, int64_t in)
+{
+	float *ones = all_ones(in);
+	struct job j = { q, w, ones, in, 0, 0 };
+
+	for (int64_t o = 0; o < rows; o++) {
+		fit_row(&j, o, 0);
+		code_row(&j, o, 0);
+	}
+	free(ones);
 }
 
 void grid_round_rows(struct qrec *q, const float *w, int64_t out, int64_t in)

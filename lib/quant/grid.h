@@ -8,21 +8,20 @@
  * mantissa is also cut to BF16's 8 bits, so that the number is the same in both formats. */
 float scale_round(float s, enum dtype dt);
 
-/* Round to nearest even for |x| < 2^22, exact and without a library call: adding 1.5 * 2^23 leaves no
- * fraction bits.  What is further out is clamped before. */
+/* Round to nearest even for |x| < 2^22, exact and without a library call: adding 1.5 * 2^23 leaves no fraction bits.
+ * What is further out stays far out. */
 static inline float grid_rne(float x)
 {
 	return (x + 12582912.0f) - 12582912.0f;
 }
 
-/* code = clamp(rne(w / scale) + zero, 0, maxq), as a float. */
+/* code = clamp(rne(w / scale) + zero, 0, maxq), as a float.  One bound at a time: each is an instruction of vectors. */
 static inline float grid_code(float w, float scale, float zero, float maxq)
 {
-	float x = w / scale, c;
+	float c = grid_rne(w / scale) + zero;
 
-	x = x < -65536 ? -65536 : x > 65536 ? 65536 : x;
-	c = grid_rne(x) + zero;
-	return c < 0 ? 0 : c > maxq ? maxq : c;
+	c = c < 0 ? 0 : c;
+	return c > maxq ? maxq : c;
 }
 
 /* Fits scales and zeros to weights (finite); rows in parallel.  A zero is a whole number in [0, 2^bits).
@@ -35,6 +34,8 @@ void grid_fit_rows(struct qrec *q, const float *w, const float *imp, int64_t out
 void grid_fit(struct qrec *q, int g, const float *w, int64_t ld, const float *imp, int64_t out, int n);
 /* Rounds w [out, in] onto q's grid into q's codes; rows in parallel. */
 void grid_round_rows(struct qrec *q, const float *w, int64_t out, int64_t in);
+/* Both, of a few rows and in the thread that calls; not for a scale that a tensor shares. */
+void grid_rows(struct qrec *q, const float *w, int64_t rows, int64_t in);
 /* Zero of group g of row o: the stored one, or the middle of the range. */
 float grid_zero(const struct qrec *q, int64_t o, int64_t g);
 

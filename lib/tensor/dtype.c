@@ -1,12 +1,12 @@
 #include "tensor/dtype.h"
 
+#include "base/clones.h"
 #include "base/err.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-/* Conversions run over buffers of this many elements: a constant trip count lets the compiler use vectors at
- * -O2, and copying into the buffer first makes any alignment of the source good enough (a tensor of a
+/* Conversions run over buffers of this many elements: a constant trip count lets the compiler use vectors, and copying into the buffer first makes any alignment of the source good enough (a tensor of a
  * checkpoint may start on an odd byte). */
 enum { RUN = 256 };
 
@@ -163,12 +163,12 @@ float e5m2_f32(uint8_t b)
 	memcpy(d_, out, n * sizeof(*out));                                      \
 } while (0)
 
-static void bf16_up_n(void *dst, const void *src, size_t n)
+CLONES static void bf16_up_n(void *dst, const void *src, size_t n)
 {
 	BULK(uint16_t, float, bf16_up(in[i]));
 }
 
-static void f16_up_n(void *dst, const void *src, size_t n)
+CLONES static void f16_up_n(void *dst, const void *src, size_t n)
 {
 	BULK(uint16_t, float, f16_up(in[i]));
 }
@@ -188,12 +188,12 @@ static void e5m2_n(void *dst, const void *src, size_t n)
 	BULK(uint8_t, float, f16_up((uint16_t)(in[i] << 8)));
 }
 
-static void bf16_down_n(void *dst, const void *src, size_t n)
+CLONES static void bf16_down_n(void *dst, const void *src, size_t n)
 {
 	BULK(float, uint16_t, bf16_down(in[i]));
 }
 
-static void f16_down_n(void *dst, const void *src, size_t n)
+CLONES static void f16_down_n(void *dst, const void *src, size_t n)
 {
 	BULK(float, uint16_t, f16_down(in[i]));
 }
@@ -269,12 +269,12 @@ static int64_t scan8(const void *src, size_t n, uint8_t m)
 	SCAN(uint8_t, m);
 }
 
-static int64_t scan16(const void *src, size_t n, uint16_t m)
+CLONES static int64_t scan16(const void *src, size_t n, uint16_t m)
 {
 	SCAN(uint16_t, m);
 }
 
-static int64_t scan32(const void *src, size_t n, uint32_t m)
+CLONES static int64_t scan32(const void *src, size_t n, uint32_t m)
 {
 	SCAN(uint32_t, m);
 }
