@@ -83,11 +83,10 @@ static bool highest(void)
 	off_t bid = 1 + getpid() % RANK + (tally_flops() > bar.flops ? RANK : 0);
 	struct flock l = byte_lock(F_WRLCK, bid, 1);
 
-	if (bid != bar.bid) {
+	if (bid != bar.bid)
 		withdraw();
-		fcntl(STDERR_FILENO, F_SETLK, &l);
-		bar.bid = bid;
-	}
+	bar.bid = bid;
+	fcntl(STDERR_FILENO, F_SETLK, &l);      /* again, lest closing another descriptor of the terminal drop it */
 	return !others(bid + 1);
 }
 

@@ -41,7 +41,7 @@ timed() {
 }
 ours() {
 	llmc-import -v "$model" |
-		llmc-gptq -v -t "$threads" --calib "$calib" -w "int4:g$group" |
+		llmc-gptq -v -t "$threads" --calib "$calib" -w "int4:g$group:sym" |
 		llmc-pack -v -f vllm -o "$out/ours"
 }
 line() {
