@@ -191,6 +191,38 @@ edited() {
 	bad 3 "'report' is not an object of at most 10000" llmc-info new
 }
 
+@test "what a bundle says of itself is shown without what a terminal would obey" {
+	mkbundle --layers 1 --width 16 -o m.llmc
+	unpack m.llmc
+	edited llmc.json '.pg[0].tool = "a\u001b[2Jb\u009b31mc\td\u007f"'
+	try llmc-info new
+	has $'a?[2Jb??31mc?d?\t'
+	try_sh -3 'head -c 12000 new | identity -o out'
+	has '(from a?[2Jb??31mc?d?)'
+}
+
+@test "files that a bundle brings along take no other's place, and stay in the directory" {
+	require file "$DEMO/config.json"
+	bundle m.llmc
+	unpack m.llmc
+	for name in extra/model.safetensors extra/model-00001-of-00001.safetensors tokenizer/model.safetensors.index.json \
+		extra/.hidden extra/README.md; do
+		cp x.list keep.list
+		sed -i "s|^extra/config.json|&\n$name|" x.list
+		echo '{}' >"x/$name"
+		remake
+		case=$name
+		bad 3 "member '$name' would take the place of another file" llmc-pack -f hf -o out new
+		mv keep.list x.list
+		rm "x/$name"
+	done
+	mkdir x/extra/sub
+	echo >x/extra/sub/y
+	sed -i "s|^extra/config.json|&\nextra/sub/y|" x.list
+	remake
+	bad 3 'sub/y' llmc-pack -f hf -o out new
+}
+
 # at FILE NAME: where the data of a tensor begin in a safetensors file.
 at() {
 	local n

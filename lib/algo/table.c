@@ -1,5 +1,8 @@
 #include "algo/table.h"
 
+#include "base/mem.h"
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +11,11 @@
 /* Strings come from files: what would break the table is shown as '?'. */
 static void print_string(const char *s)
 {
-	for (; *s; s++)
-		putchar((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+	char *t = xstrdup(s);
+
+	utf8_tame(t, strlen(t));
+	fputs(t, stdout);
+	free(t);
 }
 
 static void print_value(const cJSON *v)

@@ -69,22 +69,6 @@ void err_clear(void)
 	stat = ST_FAIL;
 }
 
-/* Names come from files: control characters, those of Unicode's second half too, and bytes that are no UTF-8 are
- * shown as '?'. */
-static void tame(char *s, size_t n)
-{
-	for (size_t i = 0; i < n; ) {
-		int len = utf8_seq(s + i, n - i);
-		bool c1 = len == 2 && (unsigned char)s[i] == 0xc2 && (unsigned char)s[i + 1] < 0xa0;
-
-		if (len < 1 || c1 || (unsigned char)s[i] < 0x20 || s[i] == 0x7f) {
-			len = len < 1 ? 1 : len;
-			memset(s + i, '?', (size_t)len);
-		}
-		i += (size_t)len;
-	}
-}
-
 /* One write per message, so that the stages of a pipe do not interleave within a line. */
 PRINTF(1, 0) static void talk(const char *fmt, va_list ap)
 {
@@ -98,7 +82,7 @@ PRINTF(1, 0) static void talk(const char *fmt, va_list ap)
 	n += k < 0 ? 0 : k;
 	if (n > (int)sizeof(line) - 3)
 		n = (int)sizeof(line) - 3;
-	tame(line + start, (size_t)(n - start));
+	utf8_tame(line + start, (size_t)(n - start));          /* names come from files */
 	line[n] = '\n';
 	fwrite(line, 1, (size_t)n + 1, stderr);
 }

@@ -1,5 +1,6 @@
 #include "base/utf8.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* Unicode 15, table 3-7: the second byte's range depends on the first, the others are 80..BF. */
@@ -98,4 +99,18 @@ size_t utf8_prev(const char *s, size_t at)
 		at--;
 	while (at && (s[at] & 0xc0) == 0x80);
 	return at;
+}
+
+void utf8_tame(char *s, size_t n)
+{
+	for (size_t i = 0; i < n; ) {
+		int len = utf8_seq(s + i, n - i);
+		bool c1 = len == 2 && (unsigned char)s[i] == 0xc2 && (unsigned char)s[i + 1] < 0xa0;
+
+		if (len < 1 || c1 || (unsigned char)s[i] < 0x20 || s[i] == 0x7f) {
+			len = len < 1 ? 1 : len;
+			memset(s + i, '?', (size_t)len);
+		}
+		i += (size_t)len;
+	}
 }
