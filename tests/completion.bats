@@ -153,6 +153,7 @@ types() {       # types SHELL KEYS WANTED
 	cp "$BIN"/llmc "$BIN"/llmc-info ../bin/
 	printf '#!/bin/sh\necho "flag\t--x'\''y\t\tquote"; echo "nonsense"; echo "word\t--ok\t\tit'\''s\ta|b"\n' >../bin/llmc-other
 	chmod +x ../bin/llmc-other
+	cp ../bin/llmc-other "../bin/llmc-o'd d"
 	../bin/llmc completion bash >../llmc.bash
 	bash -n ../llmc.bash
 	offers 'completion help info other recipe' llmc ''

@@ -163,11 +163,14 @@ cell() {
 	[ -e started ]
 	kill -9 $pid
 	wait $pid || true
-	(sleep 1; echo go >gate) &
-	try recipe w4a16-rtn OUT=out rtn.llmc
-	has 'waiting for another run'
+	recipe w4a16-rtn OUT=out rtn.llmc >second 2>&1 &
+	for _ in $(seq 300); do grep -q 'waiting for another run' second && break; sleep 0.1; done
+	echo go >gate
+	wait $!
+	cat second
+	grep -q 'waiting for another run' second
 	ran 'import info quant'
-	llmc-info -c "$output"
+	llmc-info -c "$(tail -n 1 second)"
 }
 
 @test "two at a time, and two runs in one cache: each stage once, the same bytes" {

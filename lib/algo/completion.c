@@ -36,20 +36,26 @@ static size_t add_command(const char *name)
 	return commands++;
 }
 
+/* Fit to stand in a script as it is, but for the characters in `more`. */
+static bool plain(const char *s, const char *more)
+{
+	for (; *s; s++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+,", *s) && !strchr(more, *s))
+			return false;
+	return true;
+}
+
+/* Words are parted by '|'.  Help texts may be anything; a row that has something odd elsewhere is left out. */
 static void add_row(size_t to, const char *kind, const char *name, const char *letter, const char *about,
                     const char *words)
 {
 	struct command *c = &command[to];
 
+	if (!plain(kind, "") || !plain(name, "") || !plain(letter, "") || !plain(words, "|"))
+		return;
 	c->row = xgrow(c->row, c->n + 1, &c->cap, sizeof(*c->row));
 	c->row[c->n++] = (struct row){ arena_strdup(&mem, kind), arena_strdup(&mem, name), arena_strdup(&mem, letter),
 	                               arena_strdup(&mem, about), arena_strdup(&mem, words) };
-}
-
-/* Fit to stand in a script as it is.  Help texts may be anything. */
-static bool plain(const char *s)
-{
-	return strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+,|") == strlen(s);
 }
 
 static void read_row(size_t to, char *line)
@@ -65,10 +71,9 @@ static void read_row(size_t to, char *line)
 	}
 	if (n == 2 && !strcmp(field[0], "about"))
 		command[to].about = arena_strdup(&mem, field[1]);
-	else if (n == 3 && !strcmp(field[0], "verb") && plain(field[1]))
+	else if (n == 3 && !strcmp(field[0], "verb"))
 		add_row(to, "verb", field[1], "", field[2], "");
-	else if (n >= 4 && !strncmp(field[1], "--", 2) && plain(field[0]) && plain(field[1]) && plain(field[2]) &&
-	         (n < 5 || plain(field[4])))
+	else if (n >= 4 && !strncmp(field[1], "--", 2))
 		add_row(to, field[0], field[1], field[2], field[3], n == 5 ? field[4] : "");
 }
 
@@ -132,7 +137,7 @@ static void gather(void)
 
 	recipe_names(&recipe);
 	for (size_t i = 0; i < n; i++)
-		if (plain(tool[i]))
+		if (plain(tool[i], ""))
 			add_tool(tool[i]);
 	at = add_command("llmc");
 	for (size_t i = 0; i < at; i++)
@@ -146,6 +151,8 @@ static void gather(void)
 	add_operands("help", tool, pages);
 	add_operands("recipe", recipe, rules);
 	add_operands("completion", NULL, shells);
+	shell_free(tool);
+	shell_free(recipe);
 }
 
 /* A case for every command, of rows KIND|NAME|LETTER|WORD WORD...|ABOUT; both shells read it so. */

@@ -80,11 +80,9 @@ void recipe_list(void)
 	if (!dir)
 		die(ST_FAIL, "no recipes are installed beside '%s'", shell_home());
 	printf("#recipe\tabout\n");
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n; i++)
 		print_about(dir, v[i]);
-		free(v[i]);
-	}
-	free(v);
+	shell_free(v);
 	free(dir);
 }
 

@@ -48,6 +48,13 @@ int shell_tools(char ***out)
 	return k;
 }
 
+void shell_free(char **list)
+{
+	for (char **v = list; *v; v++)
+		free(*v);
+	free(list);
+}
+
 /* Letters to change, of the first 31: Levenshtein's distance. */
 static int distance(const char *a, const char *b)
 {
@@ -130,9 +137,7 @@ void shell_list(void)
 	int n = shell_tools(&v);
 
 	printf("usage: llmc " LLMC_USAGE "\n\ntools:\n");
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n; i++)
 		printf("  %s\n", v[i]);
-		free(v[i]);
-	}
-	free(v);
+	shell_free(v);
 }

@@ -14,6 +14,7 @@ void shell_list(void);                          /* the tools beside this program
 const char *shell_home(void);                   /* where this program lies; "" when that cannot be told */
 /* The tools beside this program, their names cut to what follows "llmc-", then NULL; their number. */
 int shell_tools(char ***);
+void shell_free(char **list);
 /* Dies with ST_USAGE: there is no such WHAT, and which of those in the list is nearest. */
 NORETURN void shell_unknown(const char *what, const char *name, char *const *list);
 
