@@ -26,6 +26,8 @@ int pass_open(struct pass *, const char *path, const char *device, int dtype, co
 int pass_step(struct pass *);           /* one block further: 1; 0: head bound, trailer verified; -1: error set */
 int pass_skip(struct pass *, int blocks);       /* reads on, and runs nothing, until so many layers are behind */
 void pass_close(struct pass *);
+/* What -n says of a run over n models with `results` bytes of results a token. */
+void eval_plan(struct pass *const *, int n, const struct tokens *, double results);
 /* Rows whose logits are held at once: some 64 MB of them. */
 int64_t pass_chunk(const struct pass *);
 /* logits [n, V] of rows [r0, r0 + n) of the N*T; 0 or -1. */

@@ -25,7 +25,7 @@ static const struct opt opts[] = {
 };
 static const struct opt_tool tool = { "llmc-eval", "kl [options] --ref BUNDLE --tokens FILE [BUNDLE]",
                                       "divergence from a reference model",
-                                      OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_JSON, opts };
+                                      OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_DRY | OPT_JSON, opts };
 
 struct result {
 	double *kl, *p, *q;             /* [N * (T-1)]: divergence, loss of the reference, loss of the other */
@@ -181,6 +181,10 @@ int eval_kl(int argc, char **argv)
 		die(ST_BAD, "'%s': rows of one token predict nothing", s.e.tokens);
 	if (ref.m->vocab != other.m->vocab)
 		die(ST_BAD, "vocabularies of %d and %d: the models cannot be compared", ref.m->vocab, other.m->vocab);
+	if (common.dry) {
+		eval_plan((struct pass *[]){ &ref, &other }, 2, &t, 4 * sizeof(double));
+		return ST_OK;
+	}
 	if (run(&ref, &other, &t, &save) < 0) {
 		out_abort(save.out);
 		die_err();

@@ -23,7 +23,7 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "logits [options] --tokens FILE -o FILE [BUNDLE]",
-                                      "logits as safetensors", OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM, opts };
+                                      "logits as safetensors", OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_DRY | OPT_JSON, opts };
 
 /* Sizes are known before the model runs, so the file is written in the order in which its parts arise:
  * hidden states first. */
@@ -99,6 +99,10 @@ int eval_logits(int argc, char **argv)
 	if (eval_inputs(argv[at], s.e.tokens, NULL) < 0 || eval_tokens(&t, &s.e) < 0 ||
 	    pass_open(&p, argv[at], common.device, common.dtype, &t) < 0)
 		die_err();
+	if (common.dry) {
+		eval_plan((struct pass *[]){ &p }, 1, &t, 0);
+		return ST_OK;
+	}
 	r = save_open(&save, "logits", &t, &p, NULL, true) < 0 ? -1 : 1;
 	if (r > 0 && !out_at(save.out))
 		head(save.out, &s, &p, &t);

@@ -161,9 +161,10 @@ void pass_close(struct pass *p)
 
 int64_t pass_chunk(const struct pass *p)
 {
-	int64_t n = ((int64_t)16 << 20) / p->m->vocab;
+	int64_t n = ((int64_t)16 << 20) / p->m->vocab, all = calib_need(p->c, false).tokens;
 
-	return n < 16 ? 16 : n;
+	n = n < 16 ? 16 : n;
+	return n < all ? n : all;
 }
 
 int pass_logits(struct pass *p, int64_t r0, int64_t n, float *logits)

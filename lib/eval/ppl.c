@@ -24,7 +24,7 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "ppl [options] --tokens FILE [BUNDLE]", "perplexity",
-                                      OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_JSON, opts };
+                                      OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_DRY | OPT_JSON, opts };
 
 /* Losses of all scored positions, row by row: loss [N, T-1]. */
 static int losses(struct pass *p, const struct tokens *t, double *loss)
@@ -119,6 +119,10 @@ int eval_ppl(int argc, char **argv)
 		die_err();
 	if (t.T < 2)
 		die(ST_BAD, "'%s': rows of one token predict nothing", s.e.tokens);
+	if (common.dry) {
+		eval_plan((struct pass *[]){ &p }, 1, &t, sizeof(double));
+		return ST_OK;
+	}
 	progress_begin("block", p.m->n_layer);
 	r = save_open(&save, "ppl", &t, &p, NULL, false) < 0 ? -1 : 1;
 	while (r > 0 && (r = pass_step(&p)) > 0)

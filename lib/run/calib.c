@@ -372,7 +372,8 @@ int calib_redo(struct calib *c, struct block *done, struct block *was)
 }
 
 /* One store: into memory or file as room() will decide. */
-static void need_store(const struct calib *c, struct calib_need *n, int64_t *left, int width, enum dtype dt, int64_t buffer)
+static void need_store(const struct calib *c, struct calib_need *n, int64_t *left, int width, enum dtype dt,
+                       int64_t buffer)
 {
 	int64_t size = (int64_t)state_bytes(c, width, dt);
 
