@@ -46,4 +46,4 @@ done | awk -F '\t' '
 			print line
 		}
 	}'
-printf '\n%s\n' "$protocol"
+printf '\n%s\nbytes as they are packed: a bundle holds its codes unpacked, a byte each\n' "$protocol"

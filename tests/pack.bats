@@ -58,6 +58,9 @@ reads_right() {
 	quant -w int4:g96
 	fails 4 "'model.layers.0." llmc-pack -f vllm --force -o out q.llmc
 	absent out
+	has 'quantize with g32, g64, g128 or channel'
+	quant -w int4:g16
+	fails 4 'quantize with g32, g64, g128 or channel, or --force' llmc-pack -f vllm -o out q.llmc
 }
 
 @test "members of a fused set must agree" {

@@ -252,9 +252,9 @@ static void cut_rows(struct job *j, struct tokens *t)
 	if (!full)
 		die(ST_BAD, "the input gives %zu tokens, not enough for a row of %lld", j->ids.n, (long long)T);
 	if (N > full)
-		die(ST_BAD, "the input gives %zu tokens, enough for %lld rows of %lld, not for %lld", j->ids.n,
-		    (long long)full, (long long)T, (long long)N);
-	say(1, "%zu tokens; %lld rows of %lld, %lld tokens dropped", j->ids.n, (long long)N, (long long)T,
+		die(ST_BAD, "the input gives %zu tokens, enough for %lld row%s of %lld, not for %lld", j->ids.n,
+		    (long long)full, full == 1 ? "" : "s", (long long)T, (long long)N);
+	say(1, "%zu tokens; %lld row%s of %lld, %lld tokens dropped", j->ids.n, (long long)N, N == 1 ? "" : "s", (long long)T,
 	    (long long)j->ids.n - (long long)(N * T));
 	t->ids = j->ids.v;
 	t->N = N;

@@ -166,7 +166,8 @@ int tokens_load(struct tokens *t, const char *path)
 int tokens_limit(struct tokens *t, int64_t n, int64_t T)
 {
 	if (n > t->N)
-		return err_set(ST_BAD, "%lld rows wanted, there are %lld", (long long)n, (long long)t->N);
+		return err_set(ST_BAD, "%lld row%s wanted, there %s %lld", (long long)n, n == 1 ? "" : "s",
+		               t->N == 1 ? "is" : "are", (long long)t->N);
 	if (T > t->T)
 		return err_set(ST_BAD, "rows of %lld tokens wanted, they are %lld long", (long long)T, (long long)t->T);
 	if (n)

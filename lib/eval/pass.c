@@ -194,8 +194,8 @@ char *eval_protocol(const struct tokens *t, const struct pass *p)
 
 	if (t->how && json_str(t->how, "add_special", &special) < 0)
 		special = NULL;
-	return xasprintf("%lld rows of %lld tokens as stored%s%s, no overlap, positions 0..%lld predict the next token, "
-	                 "%s products", (long long)t->N, (long long)t->T, special ? ", special tokens " : "",
+	return xasprintf("%lld row%s of %lld tokens as stored%s%s, no overlap, positions 0..%lld predict the next token, "
+	                 "%s products", (long long)t->N, t->N == 1 ? "" : "s", (long long)t->T, special ? ", special tokens " : "",
 	                 special ? special : "", (long long)t->T - 2, calib_dev(p->c)->mm == DT_BF16 ? "bf16" : "f32");
 }
 

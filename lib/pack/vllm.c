@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +38,34 @@ static int refuse(const char *name, const char *fmt, ...)
 	return err_set(ST_UNSUP, "cannot pack '%s' for vllm: %s", name, why);
 }
 
+static const int fast_groups[] = { 32, 64, 128 };       /* what engines have kernels for */
+
+/* The groups that would do for rows of `in` inputs, in words. */
+static const char *groups_for(int64_t in, char *buf, size_t n)
+{
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (size_t k = 0; k < sizeof(fast_groups) / sizeof(*fast_groups); k++)
+		if (in % fast_groups[k] == 0)
+			at += (size_t)snprintf(buf + at, n - at, "%sg%d", at ? ", " : "", fast_groups[k]);
+	snprintf(buf + at, n - at, "%schannel", at ? " or " : "");
+	return buf;
+}
+
+static bool fast_group(int group)
+{
+	for (size_t k = 0; k < sizeof(fast_groups) / sizeof(*fast_groups); k++)
+		if (group == fast_groups[k])
+			return true;
+	return false;
+}
+
 static int accept(const struct pack *p, const struct block *b, int i, const char *name)
 {
 	const struct qrec *q = &b->q[i];
 	int64_t in = tensor_cols(&b->t[i]);
+	char words[64];
 	enum role role;
 	enum part part;
 
@@ -56,11 +81,12 @@ static int accept(const struct pack *p, const struct block *b, int i, const char
 	if (q->spec.bits != 4 && q->spec.bits != 8 && !p->o->force)
 		return refuse(name, "bits: %d-bit weights have no kernel in most engines, 4 and 8 have; --force writes the "
 		              "dense stream that compressed-tensors 0.17 and later read", q->spec.bits);
-	if (q->spec.gran == G_GROUP && q->group != 32 && q->group != 64 && q->group != 128 && !p->o->force)
-		return refuse(name, "group: %d is not one of 32, 64, 128 or a whole channel, which engines have kernels for; "
-		              "--force writes it all the same", q->group);
 	if (q->spec.gran == G_GROUP && in % q->group)
-		return refuse(name, "group: %lld inputs are no multiple of %d", (long long)in, q->group);
+		return refuse(name, "group: %lld inputs are no multiple of %d; quantize with %s", (long long)in, q->group,
+		              groups_for(in, words, sizeof(words)));
+	if (q->spec.gran == G_GROUP && !fast_group(q->group) && !p->o->force)
+		return refuse(name, "group: engines have no kernels for groups of %d; quantize with %s, or --force writes it "
+		              "all the same", q->group, groups_for(in, words, sizeof(words)));
 	return 0;
 }
 

@@ -304,7 +304,7 @@ static void test_refusals(void)
 		struct make m;
 		bool hf, forced;        /* forced: --force lets it through */
 	} t[] = {
-		{ "group: 16", "a group of 16", { .bits = 4, .group = 16, .quantize = true, .dt = DT_F16 }, false,
+		{ "groups of 16", "a group of 16", { .bits = 4, .group = 16, .quantize = true, .dt = DT_F16 }, false,
 		    true },
 		{ "bits: 3", "3 bits", { .bits = 3, .group = 32, .sym = true, .quantize = true, .dt = DT_F16 }, false,
 		    true },
