@@ -27,6 +27,15 @@ value() {
 	[ "$(value gram.f32 5)" = "$(want gram)" ]
 	[ "$(value chol_inv 5)" = "$(want chol)" ]
 	[ "$(value chol_inv 2)" -eq 12 ]
+	# And what -n foretells is what is done.
+	for o in '' '--refine 2' '--match 1'; do
+		# shellcheck disable=SC2086      # words
+		try llmc-gptq -v $o --dtype f32 --calib tok -w int4:g32 m.llmc -o q.llmc
+		done=$(awk '$6 == "GFLOP" { s += $5 } END { print s }' <<<"$stderr")
+		# shellcheck disable=SC2086
+		try llmc-gptq -n -j $o --dtype f32 --calib tok -w int4:g32 m.llmc
+		about "$(field 'map(select(.stage == "total"))[0].flops / 1e9')" "$done" 0.05
+	done
 	try llmc-eval ppl -v --dtype f32 --tokens tok m.llmc
 	[ "$(value linear.f32 5)" = "$(want 'linear + head')" ]
 	[ "$(value linear.f32 2)" -eq 22 ]

@@ -49,6 +49,8 @@ export -f slow
 	clean
 	run grep -E '^~llmc-gptq: block [123]/4 \([257]+0?%\), (linear|gram|gemm|chol_inv|attn)[.a-z0-9]*, [0-9.]+ GFLOP/s, 0:[0-9]{2}, 0:[0-9]{2} to go$' seen
 	[ "$status" -eq 0 ]
+	# Before the first block is done the operations foretold tell the time left.
+	grep -qE '^~llmc-gptq: block 0/4 .*, [0-9.]+ GFLOP/s, 0:[0-9]{2}, 0:[0-9]{2} to go$' seen
 }
 
 @test "no line off a terminal, at -q, at --progress never, on a dumb terminal, in the background" {

@@ -39,6 +39,7 @@ static struct {
 	_Atomic double moved;           /* seconds() when `done` last changed */
 	_Atomic double each;            /* seconds for one of them, of late; 0: not known */
 	double start;
+	_Atomic double expect;          /* operations in all; 0: not known */
 	uint64_t flops, bytes;          /* counted before it began */
 	atomic_bool on, visible;
 	off_t bid;                      /* 0: none */
@@ -121,7 +122,7 @@ static void parts(char part[N_PART][64], double now)
 {
 	int64_t done = atomic_load(&bar.done);
 	const char *stage = tally_now();
-	double spent = now - bar.start, each = atomic_load(&bar.each), left;
+	double spent = now - bar.start, each = atomic_load(&bar.each), expect = atomic_load(&bar.expect), left = -1;
 	uint64_t flops = tally_flops() - bar.flops, bytes = bytes_moved() - bar.bytes;
 	char clock[32];
 
@@ -143,7 +144,11 @@ static void parts(char part[N_PART][64], double now)
 		double since = now - atomic_load(&bar.moved);
 
 		left = (since > each ? since : each) * (double)(bar.total - done) - since;
-		span(clock, sizeof(clock), left > 0 ? left : 0);
+		left = left > 0 ? left : 0;
+	} else if (!done && flops && expect > (double)flops)
+		left = spent * (expect / (double)flops - 1);
+	if (left >= 0) {
+		span(clock, sizeof(clock), left);
 		snprintf(part[LEFT], sizeof(*part), ", %s to go", clock);
 	}
 }
@@ -285,6 +290,7 @@ void progress_begin(const char *what, int64_t total)
 	atomic_store(&bar.done, 0);
 	atomic_store(&bar.moved, bar.start);
 	atomic_store(&bar.each, 0);
+	atomic_store(&bar.expect, 0);
 	atomic_store(&bar.on, true);
 	sigfillset(&all);                       /* signals are the other threads' matter */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -309,6 +315,11 @@ void progress_at(int64_t done)
 	atomic_store(&bar.each, before > 0 ? (before + each) / 2 : each);
 	atomic_store(&bar.moved, now);
 	atomic_store(&bar.done, done);
+}
+
+void progress_expect(double flops)
+{
+	atomic_store(&bar.expect, flops);
 }
 
 void progress_end(void)

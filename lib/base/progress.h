@@ -7,6 +7,7 @@
 
 void progress_begin(const char *what, int64_t total);   /* "block", 30; total 0: not known */
 void progress_at(int64_t done);
+void progress_expect(double flops);                     /* of all of it: tells the time left before the first is done */
 void progress_end(void);                                /* erases the line */
 /* What must precede a message, in the same write, for it not to stand behind the line of this program or of another
  * on the same terminal: "" or a control sequence. */

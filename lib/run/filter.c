@@ -286,12 +286,27 @@ static int finish(struct host *h)
 	return bundle_finish(out, ledger, report);
 }
 
+/* Operations of the whole run, as -n says. */
+static double expected(struct host *h)
+{
+	struct plan p = { .f32 = 1, .mm = 1 };
+	double sum = 0;
+
+	if (!h->f->plan || !h->run.calib)
+		return 0;
+	h->f->plan(h->st, &h->run, &p);
+	for (int i = 0; i < p.n; i++)
+		sum += p.stage[i].flops;
+	return sum;
+}
+
 static int work(struct host *h)
 {
 	struct member m;
 	int r;
 
 	progress_begin("block", h->run.model->n_layer);
+	progress_expect(expected(h));
 	while ((r = bundle_next(h->in, &m)) > 0)
 		if (one_member(h, &m) < 0)
 			return -1;
