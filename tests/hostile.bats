@@ -165,7 +165,7 @@ load hostile
 		3|'d_model' is 1|.hidden_size = 1073741824
 		3|'d_model' is 0|.hidden_size = 0
 		3|0 heads|.num_attention_heads = 0
-		3|'n_head' is 1e+06|.num_attention_heads = 1000000
+		3|'n_head' is 1000000|.num_attention_heads = 1000000
 		3|0 layers|.num_hidden_layers = 0
 		4|100000 layers|.num_hidden_layers = 100000
 		3|is missing|.num_hidden_layers = 500
@@ -207,11 +207,12 @@ load hostile
 		4|'qk_norm'|.qk_norm = true
 		4|'alibi'|.alibi = true
 		4|'no_rope_layers'|.no_rope_layers = [1, 1, 1, 0]
+		4|'dual_chunk_attention_config'|.dual_chunk_attention_config = {chunk_size: 262144}
 		4|'kv_lora_rank'|.kv_lora_rank = 512
 		4|quantized already ('fp8')|.quantization_config = {quant_method: "fp8"}
 		3|'quant_method' is not a string|.quantization_config = {quant_method: 1}
 	END
-	[ "$n" -eq 62 ]
+	[ "$n" -eq 63 ]
 	# what leaves the model as it is
 	jq '. + {sliding_window: 4096, use_sliding_window: false, num_local_experts: 0, final_logit_softcapping: null, qk_norm: false,
 		embedding_multiplier: 1.0, no_rope_layers: [], rope_scaling: null, torch_dtype: "torch.bfloat16", later: {a: 1}}

@@ -31,10 +31,11 @@ static const struct {
 } changes[] = {
 	/* attention */
 	{ "alibi", 0 }, { "attention_bias", 0 }, { "attention_chunk_size", 0 }, { "attention_multiplier", 0 },
-	{ "attention_sinks", 0 }, { "attn_logit_softcapping", 0 }, { "attn_temperature_tuning", 0 }, { "clip_qkv", 0 },
-	{ "cross_attention_layers", 0 }, { "add_cross_attention", 0 }, { "is_encoder_decoder", 0 }, { "kv_lora_rank", 0 },
-	{ "q_lora_rank", 0 }, { "no_rope_layers", 0 }, { "no_rope_layer_interval", 0 }, { "qk_layernorm", 0 },
-	{ "qk_norm", 0 }, { "use_qk_norm", 0 }, { "qkv_bias", 0 }, { "query_pre_attn_scalar", 0 }, { "sliding_window", 0 },
+	{ "attention_sinks", 0 }, { "attn_logit_softcapping", 0 }, { "attn_temperature_tuning", 0 },
+	{ "clip_qkv", 0 }, { "cross_attention_layers", 0 }, { "dual_chunk_attention_config", 0 },
+	{ "add_cross_attention", 0 }, { "is_encoder_decoder", 0 }, { "kv_lora_rank", 0 }, { "q_lora_rank", 0 },
+	{ "no_rope_layers", 0 }, { "no_rope_layer_interval", 0 }, { "qk_layernorm", 0 }, { "qk_norm", 0 },
+	{ "use_qk_norm", 0 }, { "qkv_bias", 0 }, { "query_pre_attn_scalar", 0 }, { "sliding_window", 0 },
 	{ "sliding_window_pattern", 0 }, { "use_logn_attn", 0 },
 	/* positions */
 	{ "rope_interleave", 0 }, { "rope_interleaved", 0 }, { "rope_local_base_freq", 0 }, { "rope_ratio", 1 },

@@ -273,7 +273,7 @@ static int check_fields(const struct field *f, const struct model *m)
 		double v = f->type == INT ? *(const int *)p : f->type == REAL ? *(const double *)p : 0;
 
 		if ((f->type == INT || f->type == REAL) && !(v >= f->min && v <= f->max))
-			return err_set(ST_BAD, "model: '%s' is %g, outside %g..%g", f->key, v, f->min, f->max);
+			return err_set(ST_BAD, "model: '%s' is %.10g, outside %.10g..%.10g", f->key, v, f->min, f->max);
 	}
 	return 0;
 }
