@@ -29,6 +29,7 @@ prepare_faults() {
 @test "faults: eval" { faults kl gen; }
 @test "faults: pack" { faults pack-vllm pack-hf; }
 @test "faults: info, cat and diff" { faults info join diff; }
+@test "faults: what can be resumed" { faults import-resume gptq-resume pack-resume; }
 
 @test "the shim makes a call fail that would not" {
 	needs_shim

@@ -8,6 +8,7 @@
 #	could not be read), and standard error has one line, the tool's
 #	a call that is interrupted, or does less than it was asked for, is never to be seen
 #	standard output holds the beginning of what it would have (unless the fault was to lose a piece of it)
+#	with --resume the unfinished output may stay, and the same command without a fault makes the whole of it
 #
 # DIR has the models that the cases name; `faults.sh DIR prepare CHECKPOINT TEXT` makes it.  `all` is every case,
 # and -l lists them.  -n: at most MAX faults of a kind, spread evenly, the first and the last call among them (0, the
@@ -26,14 +27,15 @@ shopt -s nullglob dotglob
 max=0 only=
 
 # What runs, in an empty directory, DIR/CASE/run; it writes `out`, or standard output.
-CASES=(import import-pipe import-gguf tokenize tokenize-json decode quant quant-pipe gptq gptq-bf16 ppl kl gen logits
-	pack-vllm pack-hf info check cat join diff)
+CASES=(import import-pipe import-gguf import-resume tokenize tokenize-json decode quant quant-pipe gptq gptq-bf16
+	gptq-resume ppl kl gen logits pack-vllm pack-hf pack-resume info check cat join diff)
 command_of() {
-	input=
+	input='' resume=''
 	case $1 in
 	import) cmd=(llmc-import ../../model -o out) ;;
 	import-pipe) cmd=(llmc-import ../../model) ;;
 	import-gguf) cmd=(llmc-import "$root/tests/golden/gguf/llama3.gguf" -o out) ;;
+	import-resume) cmd=(llmc-import --resume ../../model -o out) resume=1 ;;
 	tokenize) cmd=(llmc-tokenize -m ../../model --seqlen 16 ../../text -o out) ;;
 	tokenize-json) cmd=(llmc-tokenize -m "$root/tests/golden/tok/stories260K.json" --seqlen 16 -o out) input=../../text ;;
 	decode) cmd=(llmc-tokenize -m ../../m.llmc -d --from-ids ../../m.tok) ;;
@@ -41,12 +43,14 @@ command_of() {
 	quant-pipe) cmd=(llmc-quant -t 2 -w int3:g16:mse -) input=../../m.llmc ;;
 	gptq) cmd=(llmc-gptq -t 1 --calib ../../m.tok -w int4:g16:asym ../../m.llmc -o out) ;;
 	gptq-bf16) cmd=(llmc-gptq -t 2 --dtype bf16 --calib ../../m.tok -w int4:channel ../../m.llmc -o out) ;;
+	gptq-resume) cmd=(llmc-gptq -t 1 --resume --calib ../../m.tok -w int4:g16:asym ../../m.llmc -o out) resume=1 ;;
 	ppl) cmd=(llmc-eval ppl -t 1 --tokens ../../m.tok ../../q.llmc) ;;
 	kl) cmd=(llmc-eval kl -j -t 2 --dtype bf16 --ref ../../m.llmc --tokens ../../m.tok ../../q.llmc) ;;
 	gen) cmd=(llmc-eval gen -t 1 --length 4 --prompt 'One day' ../../m.llmc) ;;
 	logits) cmd=(llmc-eval logits -t 1 --tokens ../../m.tok -o out ../../m.llmc) ;;
 	pack-vllm) cmd=(llmc-pack -q -f vllm -o out ../../c.llmc) ;;
 	pack-hf) cmd=(llmc-pack -f hf --dequantize --shard-size 60K -o out ../../q.llmc) ;;
+	pack-resume) cmd=(llmc-pack -f hf --resume --dequantize --shard-size 60K -o out ../../q.llmc) resume=1 ;;
 	info) cmd=(llmc-info ../../q.llmc) ;;
 	check) cmd=(llmc-info -c ../../q.llmc) ;;
 	cat) cmd=(llmc-cat -b 0-1 ../../q.llmc -o out) ;;
@@ -81,10 +85,22 @@ ways_of() {
 go() {
 	rm -rf run run.hit
 	mkdir run && cd run || exit
-	FAULT=$1 FAULT_HIT=../run.hit FAULT_COUNT=$2 FAULT_ALARM=20 LD_PRELOAD=$shim "${cmd[@]}" \
+	FAULT=$1 FAULT_HIT=../run.hit FAULT_COUNT=$2 FAULT_ALARM=60 LD_PRELOAD=$shim "${cmd[@]}" \
 		< <([ -z "$input" ] || exec cat "$input" 2>/dev/null) >../run.out 2>../run.err
 	status=$?
 	cd ..
+}
+
+# Can what a run left be resumed?  Only its own files may be there; where it had the whole already, that alone.
+resumed() {
+	local f left
+
+	for f in run/*; do
+		[[ $f =~ ^run/(out|\.out\.(part|journal|states.*))$ ]] || return 1
+	done
+	[ -e run/out ] || (cd run && "${cmd[@]}" >/dev/null 2>&1) || return 1
+	left=(run/*)
+	[ "${left[*]}" = run/out ] && same run/out good
 }
 
 same() {        # same A B: files or directories
@@ -98,7 +114,16 @@ judge() {
 	survived=0 wrong=
 	files=(run/*)
 	mapfile -t err <run.err
-	if [ "$status" -ge 124 ]; then
+	if [ "$resume" ] && [ "$status" -ne "$want" ]; then
+		resumed || wrong="cannot be resumed; there was ${files[*]}"
+		rm -rf run && mkdir run && files=()
+	elif [ "$resume" ] && [ "$call" = unlink ] && [ "${#err[@]}" -eq 1 ]; then
+		rm -f run/.out.journal run.err && cp good.err run.err           # it stayed, and that was said
+		files=(run/*)
+	fi
+	if [ "$wrong" ]; then
+		:
+	elif [ "$status" -ge 124 ]; then
 		wrong="ended with status $status"
 	elif [ "${#files[@]}" -gt 0 ] && [ "${files[*]}" != run/out ]; then
 		wrong="left ${files[*]}"
