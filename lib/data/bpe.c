@@ -420,8 +420,7 @@ int bpe_word(const struct bpe *b, struct bpe_room *r, const char *w, size_t n, s
 		if (b->bytes) {
 			struct bytes *t = spelling(r);
 
-			for (size_t i = 0; i < n; i++)
-				bytes_cp(t, byte_standin((uint8_t)w[i]));
+			bytes_standins(t, w, n);
 			id = vocab_find(b->vocab, t->p ? t->p : "", t->n);
 		} else
 			id = vocab_find(b->vocab, w, n);

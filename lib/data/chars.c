@@ -186,6 +186,23 @@ uint32_t byte_standin(uint8_t b)
 	return 0x100u + (b <= 0x20 ? b : b <= 0xa0 ? b - 0x7fu + 33 : 67);
 }
 
+void bytes_standins(struct bytes *b, const char *s, size_t n)
+{
+	char *p;
+
+	bytes_need(b, 2 * n);
+	p = b->p + b->n;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t c = (uint8_t)s[i];
+
+		if (c > 0x20 && c < 0x7f)
+			*p++ = s[i];
+		else
+			p += utf8_put(p, byte_standin(c));
+	}
+	b->n = (size_t)(p - b->p);
+}
+
 int standin_byte(uint32_t c)
 {
 	if (c < 0x100)

@@ -38,6 +38,7 @@ int nform_put(struct bytes *out, const char *s, size_t n, enum nform);          
 
 /* The printable stand-ins of bytes in byte-level vocabularies. */
 uint32_t byte_standin(uint8_t);
+void bytes_standins(struct bytes *, const char *s, size_t n);          /* appends those of s */
 int standin_byte(uint32_t cp);                          /* -1: none's */
 
 #endif

@@ -19,12 +19,66 @@ static uint32_t le32(const unsigned char *p)
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+static uint32_t offset(uint32_t u)
+{
+	return (u >> 10) << ((u & 0x200) >> 6);
+}
+
+/* The place behind the byte c from the place `at`; false: no key goes on so. */
+static bool go(const struct charsmap *m, uint32_t *at, unsigned char c, uint32_t *unit)
+{
+	uint32_t k = *at ^ c;
+
+	if (k >= m->nunit || ((*unit = m->unit[k]) & 0x800000ff) != c)
+		return false;
+	*at = k ^ offset(*unit);
+	return *at < m->nunit;
+}
+
+/* Whether there is no key that is c, or begins with c and another ASCII character. */
+static bool is_plain(const struct charsmap *m, unsigned char c)
+{
+	uint32_t at, next, unit;
+
+	if (c == '\r')
+		return false;           /* one character with the line feed behind it */
+	if (!m->nunit || !c)
+		return true;
+	at = offset(m->unit[0]);
+	if (!go(m, &at, c, &unit))
+		return true;
+	if (unit >> 8 & 1)
+		return false;
+	for (unsigned char d = 1; d < 128; d++) {
+		next = at;
+		if (go(m, &next, d, &unit))
+			return false;
+	}
+	return true;
+}
+
+size_t charsmap_plain(const struct charsmap *m, const char *s, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && !(s[i] & 0x80) && m->plain[(unsigned char)s[i]])
+		i++;
+	return i && i < n && s[i] & 0x80 ? i - 1 : i;
+}
+
+static void note_plain(struct charsmap *m)
+{
+	for (unsigned char c = 0; c < 128; c++)
+		m->plain[c] = is_plain(m, c);
+}
+
 int charsmap_parse(struct charsmap *m, const void *blob, size_t len)
 {
 	const unsigned char *p = blob;
 	uint32_t n;
 
 	memset(m, 0, sizeof(*m));
+	note_plain(m);
 	if (!len)
 		return 0;
 	if (len < 4 || (n = le32(p)) > len - 4 || n % 4 || n == 0)
@@ -41,12 +95,8 @@ int charsmap_parse(struct charsmap *m, const void *blob, size_t len)
 		charsmap_free(m);
 		return err_set(ST_BAD, "character map is not UTF-8");
 	}
+	note_plain(m);
 	return 0;
-}
-
-static uint32_t offset(uint32_t u)
-{
-	return (u >> 10) << ((u & 0x200) >> 6);
 }
 
 size_t charsmap_find(const struct charsmap *m, const char *s, size_t n, int shortest, const char **to,
@@ -59,16 +109,7 @@ size_t charsmap_find(const struct charsmap *m, const char *s, size_t n, int shor
 		return 0;
 	at = offset(m->unit[0]);
 	for (size_t i = 0; i < n && s[i]; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		at ^= c;
-		if (at >= m->nunit)
-			break;
-		u = m->unit[at];
-		if ((u & 0x800000ff) != c)
-			break;
-		at ^= offset(u);
-		if (at >= m->nunit)
+		if (!go(m, &at, (unsigned char)s[i], &u))
 			break;
 		if (u >> 8 & 1) {
 			uint32_t v = m->unit[at] & 0x7fffffff;

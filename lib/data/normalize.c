@@ -21,6 +21,7 @@ struct norm_step {
 	const char *text;               /* replacement, prefix; borrowed */
 	size_t len;
 	struct charsmap map;
+	unsigned char ascii[128];       /* of the steps by character: what becomes of ASCII; GONE: nothing */
 };
 
 int pattern_parse(struct pattern *p, const struct jnode *v)
@@ -65,10 +66,39 @@ void pattern_free(struct pattern *p)
 	onig_free(p->re);
 }
 
+static bool nmt_deleted(uint32_t c)
+{
+	return (c >= 1 && c <= 8) || c == 0x0b || (c >= 0x0e && c <= 0x1f) || c == 0x7f || c == 0x8f || c == 0x9f;
+}
+
+static bool nmt_space(uint32_t c)
+{
+	return c == 9 || c == 0x0a || c == 0x0c || c == 0x0d || c == 0x1680 || (c >= 0x200b && c <= 0x200f) ||
+	       c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd;
+}
+
+enum { GONE = 0xff };
+
+static unsigned char of_ascii(enum norm_kind kind, unsigned char c)
+{
+	switch (kind) {
+	case N_LOWER:
+		return c >= 'A' && c <= 'Z' ? c | 32 : c;
+	case N_NMT:
+		return nmt_space(c) ? ' ' : nmt_deleted(c) ? GONE : c;
+	case N_CLEAN:
+		return c == 0 || cp_other(c) ? GONE : cp_space(c) ? ' ' : c;
+	default:
+		return c;
+	}
+}
+
 static struct norm_step *step(struct normalizer *z, enum norm_kind kind)
 {
 	z->v = xgrow(z->v, z->n + 1, &z->cap, sizeof(*z->v));
 	z->v[z->n] = (struct norm_step){ .kind = kind };
+	for (unsigned char c = 0; c < 128; c++)
+		z->v[z->n].ascii[c] = of_ascii(kind, c);
 	return &z->v[z->n++];
 }
 
@@ -218,25 +248,39 @@ static bool chinese(uint32_t c)
 	       (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
-static bool nmt_deleted(uint32_t c)
+/* A run of ASCII, which most text is made of.  Returns its length. */
+static size_t ascii_run(const unsigned char *map, struct bytes *out, const char *s, size_t n)
 {
-	return (c >= 1 && c <= 8) || c == 0x0b || (c >= 0x0e && c <= 0x1f) || c == 0x7f || c == 0x8f || c == 0x9f;
-}
+	size_t i = 0;
+	char *p;
 
-static bool nmt_space(uint32_t c)
-{
-	return c == 9 || c == 0x0a || c == 0x0c || c == 0x0d || c == 0x1680 || (c >= 0x200b && c <= 0x200f) ||
-	       c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd;
+	while (i < n && !(s[i] & 0x80))
+		i++;
+	bytes_need(out, i);
+	p = out->p + out->n;
+	for (size_t k = 0; k < i; k++) {
+		*p = (char)map[(unsigned char)s[k]];
+		p += map[(unsigned char)s[k]] != GONE;
+	}
+	out->n = (size_t)(p - out->p);
+	return i;
 }
 
 /* The steps that look at one character at a time. */
-static void per_char(enum norm_kind kind, struct bytes *out, const char *s, size_t n)
+static void per_char(const struct norm_step *st, struct bytes *out, const char *s, size_t n)
 {
+	enum norm_kind kind = st->kind;
+
 	for (size_t i = 0; i < n;) {
 		int len;
-		uint32_t c = utf8_get(s + i, &len);
+		uint32_t c;
 		bool keep = true;
 
+		if (!(s[i] & 0x80)) {
+			i += ascii_run(st->ascii, out, s + i, n - i);
+			continue;
+		}
+		c = utf8_get(s + i, &len);
 		switch (kind) {
 		case N_LOWER:
 			bytes_lower(out, c);
@@ -254,7 +298,7 @@ static void per_char(enum norm_kind kind, struct bytes *out, const char *s, size
 			keep = !nmt_space(c) && !nmt_deleted(c);
 			break;
 		case N_CLEAN:
-			if (c == 0 || c == 0xfffd || cp_other(c))
+			if (c == 0xfffd || cp_other(c))
 				keep = false;
 			else if (cp_space(c)) {
 				bytes_cp(out, ' ');
@@ -283,7 +327,7 @@ static void per_char(enum norm_kind kind, struct bytes *out, const char *s, size
 static int map_chars(const struct charsmap *m, struct bytes *out, const char *s, size_t n)
 {
 	const char *to;
-	size_t to_len;
+	size_t to_len, run;
 
 	for (size_t i = 0, e; i < n; i = e) {
 		int len, next_len;
@@ -292,6 +336,12 @@ static int map_chars(const struct charsmap *m, struct bytes *out, const char *s,
 
 		if (check_size(out, n) < 0)
 			return -1;
+		run = charsmap_plain(m, s + i, n - i);
+		if (run) {
+			bytes_put(out, s + i, run);
+			e = i + run;
+			continue;
+		}
 		for (e = i + (size_t)len; e < n; e += (size_t)next_len, c = d) {
 			d = utf8_get(s + e, &next_len);
 			if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)c, (utf8proc_int32_t)d, &state))
@@ -340,13 +390,12 @@ static int run_step(const struct norm_step *st, struct onig_room *room, struct b
 		bytes_put(out, s, n);
 		return 0;
 	case N_BYTES:
-		for (size_t i = 0; i < n; i++)
-			bytes_cp(out, byte_standin((uint8_t)s[i]));
+		bytes_standins(out, s, n);
 		return 0;
 	case N_CHARSMAP:
 		return map_chars(&st->map, out, s, n);
 	default:
-		per_char(st->kind, out, s, n);
+		per_char(st, out, s, n);
 		return 0;
 	}
 }

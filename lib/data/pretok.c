@@ -306,6 +306,20 @@ static int split_pattern(struct cut *c, const struct pattern *pat, size_t n, boo
 	return finish(c);
 }
 
+/* One bit a class, for ASCII. */
+#define SP (1 << C_SPACE)
+#define PU (1 << C_PUNCT)
+#define NU (1 << C_NUMBER)
+static const unsigned char ascii_class[128] = {
+	['\t'] = SP, ['\n'] = SP, ['\v'] = SP, ['\f'] = SP, ['\r'] = SP, [' '] = SP,
+	['!'] = PU, ['"'] = PU, ['#'] = PU, ['$'] = PU, ['%'] = PU, ['&'] = PU, ['\''] = PU, ['('] = PU, [')'] = PU,
+	['*'] = PU, ['+'] = PU, [','] = PU, ['-'] = PU, ['.'] = PU, ['/'] = PU, [':'] = PU, [';'] = PU, ['<'] = PU,
+	['='] = PU, ['>'] = PU, ['?'] = PU, ['@'] = PU, ['['] = PU, ['\\'] = PU, [']'] = PU, ['^'] = PU, ['_'] = PU,
+	['`'] = PU, ['{'] = PU, ['|'] = PU, ['}'] = PU, ['~'] = PU,
+	['0'] = NU, ['1'] = NU, ['2'] = NU, ['3'] = NU, ['4'] = NU, ['5'] = NU, ['6'] = NU, ['7'] = NU, ['8'] = NU,
+	['9'] = NU,
+};
+
 static bool in_class(enum class k, uint32_t c)
 {
 	return k == C_SPACE ? cp_space(c) : k == C_PUNCT ? cp_punct(c) : cp_number(c);
@@ -316,12 +330,14 @@ static int split_class(struct cut *c, enum class class, size_t n)
 	size_t done = 0;
 
 	for (size_t i = 0, e; i < n; i = e) {
-		int len;
-		uint32_t cp = utf8_get(c->s + i, &len);
+		unsigned char b = (unsigned char)c->s[i];
+		int len = 1;
 
-		e = i + (size_t)len;
-		if (!in_class(class, cp))
+		if (b < 0x80 ? !(ascii_class[b] >> class & 1) : !in_class(class, utf8_get(c->s + i, &len))) {
+			e = i + (size_t)len;
 			continue;
+		}
+		e = i + (size_t)len;
 		if ((done != i && part(c, done, i, false) < 0) || part(c, i, e, true) < 0)
 			return -1;
 		done = e;
@@ -383,8 +399,7 @@ static int bytes_out(const struct pre_run *r, size_t k, const char *s, size_t n,
 	if (r->p->v[k].raw)
 		return r->word(r->arg, s, n);
 	b->n = 0;
-	for (size_t i = 0; i < n; i++)
-		bytes_cp(b, byte_standin((uint8_t)s[i]));
+	bytes_standins(b, s, n);
 	return piece(r, k + 1, b->p, b->n, at_start);
 }
 

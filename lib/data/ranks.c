@@ -95,8 +95,7 @@ static int read_tokens(struct tok *t, const char *buf, size_t len)
 		e = xgrow(e, n + 1, &cap, sizeof(*e));
 		e[n].at = text.n;
 		e[n].rank = rank;
-		for (size_t i = 0; i < k; i++)
-			bytes_cp(&text, byte_standin(((uint8_t *)raw)[i]));
+		bytes_standins(&text, raw, k);
 		e[n].len = text.n - e[n].at;
 		n++;
 		free(raw);

@@ -68,6 +68,16 @@ static int normal(const struct spm *m, const char *s, size_t n, struct bytes *ou
 	if (m->dummy_prefix && !m->suffix)
 		bytes_put(out, space, nspace);
 	while (n) {
+		for (k = 0; k < n && !(s[k] & 0x80) && m->plain[(unsigned char)s[k]]; k++)
+			;
+		k -= k && k < n && s[k] & 0x80;         /* it may be part of a key with what follows */
+		if (k) {
+			bytes_put(out, s, k);
+			s += k;
+			n -= k;
+			after_space = false;
+			continue;
+		}
 		k = unit(m, s, n, &to, &len);
 		s += k;
 		n -= k;
@@ -103,20 +113,19 @@ static int cached(const struct tok *t, struct scratch *s, const char *w, size_t 
 {
 	const struct spm *m = t->own;
 	size_t nid, before = out->n;
-	uint64_t hash;
 	const int32_t *ids;
+	struct wkey key;
 
 	if (n > WORD_MAX)
 		return spm_bpe(m, &t->vocab, room_of(s), w, n, out);
-	hash = word_hash(w, n);
-	ids = word_find(&s->cache, hash, w, n, &nid);
+	ids = word_find(&s->cache, w, n, &key, &nid);
 	if (ids) {
 		ids_put(out, ids, nid);
 		return 0;
 	}
 	if (spm_bpe(m, &t->vocab, room_of(s), w, n, out) < 0)
 		return -1;
-	word_keep(&s->cache, hash, w, n, out, before);
+	word_keep(&s->cache, &key, w, n, out, before);
 	return 0;
 }
 
@@ -264,6 +273,8 @@ static int load(struct tok *t, struct spm *m, size_t len, struct tokconf *conf)
 
 	if (spm_parse(m, t->text[0], len) < 0)
 		return -1;
+	for (int c = 0; c < 128; c++)
+		m->plain[c] = m->map.plain[c] && c != ' ' && !m->user.root[c];
 	if (m->model == SPM_UNIGRAM && spm_unigram_init(m) < 0)
 		return -1;
 	if (m->model != SPM_BPE && m->model != SPM_UNIGRAM)

@@ -28,6 +28,7 @@ struct spm {
 	size_t unk_len;
 	bool dummy_prefix, squeeze, escape;
 	struct charsmap map;
+	bool plain[128];                /* ASCII characters that begin nothing but themselves; not the space */
 	struct trie user;               /* USER_DEFINED pieces */
 	int32_t byte_id[256];           /* BYTE pieces */
 	struct cutset cut;              /* pairs of characters in pieces */

@@ -23,6 +23,7 @@ int spm_unigram_init(struct spm *m)
 		u->score[i] = p->score;
 		if (p->type == SPM_USER)
 			u->score[i] = (double)((float)p->len * max) - 0.1;
+		u->longest = p->len > u->longest ? p->len : u->longest;
 		if ((p->type == SPM_NORMAL || p->type == SPM_USER) && trie_put(&u->trie, p->s, p->len, (int32_t)i) < 0)
 			return -1;
 	}
@@ -32,31 +33,40 @@ int spm_unigram_init(struct spm *m)
 	return 0;
 }
 
+struct text {
+	const struct spm *m;
+	struct unigram_room *r;
+	struct ids *out;
+	bool unk;                       /* the piece before was unknown */
+};
+
 /* best[] tells of every place which piece ends there.  Going back along it, each entry is turned into the
  * piece that begins at its place. */
-int spm_unigram(const struct spm *m, struct unigram_room *r, const char *s, size_t n, struct ids *out)
+static int put_part(void *arg, const char *s, size_t n)
 {
-	struct step cur, before;
-	bool unk = false;
+	struct text *t = arg;
+	struct step *best = t->r->best, cur = best[n], before;
 
-	if (!n)
-		return 0;
-	if (unigram_search(&m->unigram, r, s, n) < 0)
-		return -1;
-	cur = r->best[n];
 	for (size_t end = n; end; cur = before) {
 		end -= cur.len;
-		before = r->best[end];
-		r->best[end] = cur;
+		before = best[end];
+		best[end] = cur;
 	}
 	for (size_t at = 0; at < n; at += cur.len) {
-		cur = r->best[at];
-		if (cur.id == m->unk)
-			spm_put_unknown(m, s + at, cur.len, &unk, out);
+		cur = best[at];
+		if (cur.id == t->m->unk)
+			spm_put_unknown(t->m, s + at, cur.len, &t->unk, t->out);
 		else {
-			unk = false;
-			ids_put(out, &cur.id, 1);
+			t->unk = false;
+			ids_put(t->out, &cur.id, 1);
 		}
 	}
 	return 0;
+}
+
+int spm_unigram(const struct spm *m, struct unigram_room *r, const char *s, size_t n, struct ids *out)
+{
+	struct text t = { .m = m, .r = r, .out = out };
+
+	return unigram_search(&m->unigram, r, s, n, put_part, &t);
 }

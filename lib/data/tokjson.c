@@ -187,19 +187,18 @@ static int cached_word(const struct run *r, const char *w, size_t n)
 {
 	size_t nid, before = r->out->n;
 	const int32_t *ids;
-	uint64_t hash;
+	struct wkey key;
 
 	if (n > WORD_MAX)
 		return r->h->model->word(r->h, r->t, r->s, w, n, r->out);
-	hash = word_hash(w, n);
-	ids = word_find(&r->s->cache, hash, w, n, &nid);
+	ids = word_find(&r->s->cache, w, n, &key, &nid);
 	if (ids) {
 		ids_put(r->out, ids, nid);
 		return 0;
 	}
 	if (r->h->model->word(r->h, r->t, r->s, w, n, r->out) < 0)
 		return -1;
-	word_keep(&r->s->cache, hash, w, n, r->out, before);
+	word_keep(&r->s->cache, &key, w, n, r->out, before);
 	return 0;
 }
 

@@ -27,6 +27,7 @@ static int load_pieces(struct unigram *u, const struct jnode *list, struct vocab
 		if (vocab_put(vocab, s->str, s->len, id) < 0)
 			return -1;
 		u->score[id++] = score->num;
+		u->longest = s->len > u->longest ? s->len : u->longest;
 		if (score->num < min)
 			min = score->num;
 	}
@@ -74,38 +75,72 @@ static void reach(struct step *to, double score, int32_t id, size_t len, bool si
 	to->len = (uint32_t)len;
 }
 
-/* Ties stay with the first found; starts go from left to right, so it is the longer last piece. */
-int unigram_search(const struct unigram *u, struct unigram_room *r, const char *s, size_t n)
+/* The pieces that begin at `at` of a part of n bytes.  Returns how far they reach; 0: error set. */
+static size_t begin_at(const struct unigram *u, struct step *best, const char *s, size_t at, size_t n)
 {
+	double here = best[at].score;
+	bool whole = false;                     /* a piece that is just this character */
+	int32_t node = 0;
+	size_t len = (size_t)utf8_seq(s + at, n - at), far = at + len;
+
+	for (size_t i = at; i < n && (node = trie_child(&u->trie, node, (uint8_t)s[i])); i++) {
+		int32_t id = u->trie.value[node];
+
+		if (id < 0)
+			continue;
+		reach(&best[i + 1], u->score[id] + here, id, i + 1 - at, u->single);
+		whole |= i + 1 - at == len;
+		if (i + 1 > far)
+			far = i + 1;
+	}
+	if (!whole) {
+		double sum = u->unk_score + here;
+
+		if (u->unk < 0) {
+			err_set(ST_BAD, "the model knows no token for '%.*s', and none for the unknown", (int)len, s + at);
+			return 0;
+		}
+		reach(&best[at + len], u->single ? (float)sum : sum, u->unk, len, u->single);
+	}
+	return far;
+}
+
+/* Ties stay with the first found; starts go from left to right, so it is the longer last piece.  Sums run on from
+ * part to part, for where they are rounded depends on them. */
+int unigram_search(const struct unigram *u, struct unigram_room *r, const char *s, size_t n,
+                   int (*part)(void *, const char *, size_t), void *arg)
+{
+	enum { PART = 1024 };
+	size_t far = 0, to, clear = 0;          /* best[] is cleared up to here */
+
 	if (n >= UINT32_MAX)
 		return err_set(ST_UNSUP, "a word of %zu bytes is too long", n);
-	r->best = xgrow(r->best, n + 1, &r->cap, sizeof(*r->best));
-	memset(r->best, 0, (n + 1) * sizeof(*r->best));
 	for (size_t at = 0; at < n;) {
-		double here = r->best[at].score;
-		bool whole = false;             /* a piece that is just this character */
-		int32_t node = 0;
-		size_t len = (size_t)utf8_seq(s + at, n - at);
+		if (at >= PART && at == far && r->best[at].id != u->unk) {
+			double score = r->best[at].score;
 
-		for (size_t i = at; i < n && (node = trie_child(&u->trie, node, (uint8_t)s[i])); i++) {
-			int32_t id = u->trie.value[node];
-
-			if (id < 0)
-				continue;
-			reach(&r->best[i + 1], u->score[id] + here, id, i + 1 - at, u->single);
-			whole |= i + 1 - at == len;
+			if (part(arg, s, at) < 0)
+				return -1;
+			s += at;
+			n -= at;
+			memset(r->best, 0, (at + 1) * sizeof(*r->best));
+			at = far = 0;
+			r->best[0].score = score;
 		}
-		if (!whole) {
-			double sum = u->unk_score + here;
+		if (clear <= n && clear <= at + u->longest) {
+			size_t more = at + u->longest + PART < n ? at + u->longest + PART : n + 1;
 
-			if (u->unk < 0)
-				return err_set(ST_BAD, "the model knows no token for '%.*s', and none for the unknown",
-				               (int)len, s + at);
-			reach(&r->best[at + len], u->single ? (float)sum : sum, u->unk, len, u->single);
+			r->best = xgrow(r->best, more, &r->cap, sizeof(*r->best));
+			memset(r->best + clear, 0, (more - clear) * sizeof(*r->best));
+			clear = more;
 		}
-		at += len;
+		to = begin_at(u, r->best, s, at, n);
+		if (!to)
+			return -1;
+		far = to > far ? to : far;
+		at += (size_t)utf8_seq(s + at, n - at);
 	}
-	return 0;
+	return n ? part(arg, s, n) : 0;
 }
 
 /* Text that was found unknown may yet be a piece, when it is several characters together. */
@@ -126,30 +161,36 @@ static void put(const struct unigram *u, const struct vocab *vocab, const char *
 	ids_put(out, &id, 1);
 }
 
+struct word {
+	const struct unigram *u;
+	const struct vocab *vocab;
+	const struct unigram_room *r;
+	struct ids *out;
+};
+
 /* The pieces come out last to first, the bytes of one too, and all are turned round in the end. */
-int unigram_word(const struct unigram *u, const struct vocab *vocab, struct unigram_room *r, const char *s, size_t n,
-                 struct ids *out)
+static int put_part(void *arg, const char *s, size_t n)
 {
+	const struct word *w = arg;
+	struct ids *out = w->out;
 	size_t from = out->n, end = n, unk_end = 0;
 
-	if (unigram_search(u, r, s, n) < 0)
-		return -1;
 	while (end) {
-		const struct step *b = &r->best[end];
+		const struct step *b = &w->r->best[end];
 
-		if (b->id == u->unk) {
+		if (b->id == w->u->unk) {
 			if (!unk_end)
 				unk_end = end;
 		} else {
 			if (unk_end)
-				put(u, vocab, s + end, unk_end - end, out);
+				put(w->u, w->vocab, s + end, unk_end - end, out);
 			unk_end = 0;
-			put(u, vocab, s + end - b->len, b->len, out);
+			put(w->u, w->vocab, s + end - b->len, b->len, out);
 		}
 		end -= b->len;
 	}
 	if (unk_end)
-		put(u, vocab, s, unk_end, out);
+		put(w->u, w->vocab, s, unk_end, out);
 	for (size_t a = from, b = out->n; a + 1 < b; a++) {
 		int32_t t = out->v[a];
 
@@ -157,4 +198,12 @@ int unigram_word(const struct unigram *u, const struct vocab *vocab, struct unig
 		out->v[b] = t;
 	}
 	return 0;
+}
+
+int unigram_word(const struct unigram *u, const struct vocab *vocab, struct unigram_room *r, const char *s, size_t n,
+                 struct ids *out)
+{
+	struct word w = { u, vocab, r, out };
+
+	return unigram_search(u, r, s, n, put_part, &w);
 }

@@ -13,6 +13,7 @@ struct unigram {
 	struct trie trie;               /* pieces that text can become */
 	double *score;                  /* per id */
 	double unk_score;
+	size_t longest;                 /* bytes of a piece */
 	int32_t unk;                    /* -1: none; then an unknown character is an error */
 	bool byte_fallback;
 	bool single;                    /* sums are kept in single precision */
@@ -32,8 +33,11 @@ struct unigram_room {
 
 /* model: the "model" object; fills the vocabulary, too.  -1: error set. */
 int unigram_load(struct unigram *, const struct jnode *model, struct vocab *);
-/* The search.  Leaves room->best[1..n]; going back from n by len gives the pieces.  -1: error set. */
-int unigram_search(const struct unigram *, struct unigram_room *, const char *s, size_t n);
+/* The search.  part(arg, s, n) for every part of the text in order, the whole or one that no piece reaches out of:
+ * in room->best[1..n], going back from n by len gives its pieces; it does not end in an unknown character, but the
+ * last.  -1: error set, or part returned it. */
+int unigram_search(const struct unigram *, struct unigram_room *, const char *s, size_t n,
+                   int (*part)(void *arg, const char *s, size_t n), void *arg);
 /* tokenizer.json's: search, unknowns fused, ids. */
 int unigram_word(const struct unigram *, const struct vocab *, struct unigram_room *, const char *s, size_t n,
                  struct ids *out);
