@@ -155,7 +155,9 @@ static void row(FILE *f, struct tally *t, double wall, double f32, double bf16)
 
 	fprintf(f, "%-12s %9llu %10.4f %4.0f%%", t->name, (unsigned long long)atomic_load(&t->calls), t->seconds,
 	        wall > 0 ? 100 * t->seconds / wall : 0);
-	if (t->unit == TALLY_BYTES)
+	if (t->unit == TALLY_BYTES && rate > 1e12)      /* mapped, or moved by another thread: no rate of ours */
+		fprintf(f, " %10.1f MB    %9s         %5s\n", work * 1e-6, "-", "-");
+	else if (t->unit == TALLY_BYTES)
 		fprintf(f, " %10.1f MB    %9.1f MB/s    %5s\n", work * 1e-6, rate * 1e-6, "-");
 	else {
 		fprintf(f, " %10.2f GFLOP %9.1f GFLOP/s", work * 1e-9, rate * 1e-9);

@@ -7,6 +7,7 @@
 #include "base/journal.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/tally.h"
 #include "bundle/bundle.h"
 #include "bundle/pg.h"
 #include "model/family.h"
@@ -255,7 +256,9 @@ static int put_blocks(struct import *im)
 		aside_start(&reader, load_block, nth(im, i, &c[i % 2]));
 	for (; r == 0 && i < n; i++) {
 		progress_at(i ? i - 1 : 0);
+		tally_enter(&tally_read);
 		r = aside_wait(&reader);
+		tally_leave(&tally_read, 0);
 		if (r < 0)
 			break;
 		if (i + 1 < n)
