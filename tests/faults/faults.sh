@@ -28,7 +28,7 @@ max=0 only=
 
 # What runs, in an empty directory, DIR/CASE/run; it writes `out`, or standard output.
 CASES=(import import-pipe import-gguf import-resume tokenize tokenize-json decode quant quant-pipe gptq gptq-bf16
-	gptq-resume ppl kl gen logits pack-vllm pack-hf pack-resume info check cat join diff)
+	gptq-ram gptq-resume ppl ppl-resume kl gen logits pack-vllm pack-hf pack-resume info check cat join diff)
 command_of() {
 	input='' resume=''
 	case $1 in
@@ -43,8 +43,10 @@ command_of() {
 	quant-pipe) cmd=(llmc-quant -t 2 -w int3:g16:mse -) input=../../m.llmc ;;
 	gptq) cmd=(llmc-gptq -t 1 --calib ../../m.tok -w int4:g16:asym ../../m.llmc -o out) ;;
 	gptq-bf16) cmd=(llmc-gptq -t 2 --dtype bf16 --calib ../../m.tok -w int4:channel ../../m.llmc -o out) ;;
+	gptq-ram) cmd=(llmc-gptq -t 1 --ram 1K --calib ../../m.tok -w int4:g16:asym ../../m.llmc -o out) ;;
 	gptq-resume) cmd=(llmc-gptq -t 1 --resume --calib ../../m.tok -w int4:g16:asym ../../m.llmc -o out) resume=1 ;;
 	ppl) cmd=(llmc-eval ppl -t 1 --tokens ../../m.tok ../../q.llmc) ;;
+	ppl-resume) cmd=(llmc-eval ppl -t 1 --resume --tokens ../../m.tok ../../q.llmc -o out) resume=1 ;;
 	kl) cmd=(llmc-eval kl -j -t 2 --dtype bf16 --ref ../../m.llmc --tokens ../../m.tok ../../q.llmc) ;;
 	gen) cmd=(llmc-eval gen -t 1 --length 4 --prompt 'One day' ../../m.llmc) ;;
 	logits) cmd=(llmc-eval logits -t 1 --tokens ../../m.tok -o out ../../m.llmc) ;;
@@ -118,7 +120,7 @@ judge() {
 		resumed || wrong="cannot be resumed; there was ${files[*]}"
 		rm -rf run && mkdir run && files=()
 	elif [ "$resume" ] && [ "$call" = unlink ] && [ "${#err[@]}" -eq 1 ]; then
-		rm -f run/.out.journal run.err && cp good.err run.err           # it stayed, and that was said
+		rm -f run/.out.* && cp good.err run.err         # it stayed, and that was said
 		files=(run/*)
 	fi
 	if [ "$wrong" ]; then

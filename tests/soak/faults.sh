@@ -25,7 +25,7 @@ campaign tiny "${FAULT_MAX:-0}" "$root/tests/golden/gguf/tiny.gguf" "$root/READM
 cat "$dir"/*.tsv | awk -F'\t' -v cases="$(bash "$faults" -l | wc -l)" '
 	function tool(name) {
 		if (name ~ /^(import|tokenize|quant|gptq|pack)/) { sub(/-.*/, "", name); return name }
-		return name ~ /^(ppl|kl|gen|logits)$/ ? "eval" : name == "decode" ? "tokenize" : \
+		return name ~ /^(ppl|kl|gen|logits)/ ? "eval" : name == "decode" ? "tokenize" : \
 			name == "check" ? "info" : name == "join" ? "cat" : name
 	}
 	BEGIN { n = split("import tokenize quant gptq eval pack info cat diff", tools, " ") }
