@@ -480,6 +480,8 @@ int opt_parse(const struct opt_tool *t, void *base, int argc, char **argv)
 		table.row[i].given++;
 	}
 	common.quiet = verbose < 0;
+	if (common.resume && t->groups & OPT_OUT && (!common.output || !strcmp(common.output, "-")))
+		die(ST_USAGE, "--resume needs -o FILE");
 	return optind;
 }
 

@@ -125,15 +125,24 @@ int bundle_put(struct bundle_out *o, const char *name, const void *buf, size_t l
 	return begin(o, name, len) < 0 || put(o, buf, len) < 0 || end(o, len) < 0 ? -1 : 0;
 }
 
-static int put_json(struct bundle_out *o, const char *name, const cJSON *v)
+/* With a newline at its end; malloc'd. */
+static char *json_line(const cJSON *v, size_t *n)
 {
 	char *text = json_text(v, false);
-	size_t n = strlen(text);
-	int r;
 
-	text = xrealloc(text, n + 2);
-	memcpy(text + n, "\n", 2);
-	r = bundle_put(o, name, text, n + 1);
+	*n = strlen(text);
+	text = xrealloc(text, *n + 2);
+	memcpy(text + *n, "\n", 2);
+	++*n;
+	return text;
+}
+
+static int put_json(struct bundle_out *o, const char *name, const cJSON *v)
+{
+	size_t n;
+	char *text = json_line(v, &n);
+	int r = bundle_put(o, name, text, n);
+
 	free(text);
 	return r;
 }
@@ -171,6 +180,21 @@ static int order(struct bundle_out *o, const cJSON *manifest)
 	return sequence_init(&o->seq, manifest, (int)layers);
 }
 
+/* The run that was stopped began with the same: the key of the run should say so already. */
+static int redo_manifest(struct bundle_out *o, const cJSON *manifest)
+{
+	size_t n;
+	char *text = json_line(manifest, &n);
+	XXH64_hash_t sum = XXH3_64bits(text, n);
+
+	free(text);
+	if (bundle_redo(o, NULL, NULL) < 0)
+		return -1;
+	if (strcmp(o->done.e[0].name, "llmc.json") || o->done.n > 1 || o->done.e[0].xxh3 != sum)
+		return err_set(ST_BAD, "cannot resume '%s': the manifest differs", out_name(o->out));
+	return 0;
+}
+
 static struct bundle_out *start(struct out *out, cJSON *manifest)
 {
 	struct bundle_out *o = xcalloc(1, sizeof(*o));
@@ -191,7 +215,7 @@ static struct bundle_out *start(struct out *out, cJSON *manifest)
 		die(ST_FAIL, "cannot write '%s': %s", out_name(o->out), archive_error_string(o->a));
 	r = order(o, manifest);
 	if (r == 0 && o->journal && journal_steps(o->journal))
-		r = bundle_redo(o, NULL, NULL) < 0 ? -1 : 0;
+		r = redo_manifest(o, manifest);
 	else if (r == 0) {
 		r = put_json(o, "llmc.json", manifest);
 		/* what is far down a pipe learns at once what is coming */

@@ -31,3 +31,8 @@ line() {
 	[ $# -eq 0 ] || l=${l/ -o / $* -o }
 	printf '%s\n' "$l"
 }
+
+# whole OUT REF: is the output there as it should be, and nothing beside it?  A run that was killed may have got that far.
+whole() {
+	diff -rq "$2" "$1" >/dev/null 2>&1 && [ -z "$(find . -maxdepth 1 -name ".$1*")" ]
+}
