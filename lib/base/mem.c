@@ -2,10 +2,20 @@
 
 #include "base/err.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void mem_frugal(void)
+{
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, 1);
+	/* fixed: glibc would raise it to the largest piece freed, and keep such pieces from then on */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
 
 void *xmalloc(size_t n)
 {

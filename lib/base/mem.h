@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is freed goes back to the system, and threads share one heap: for tools that say what they will take.  Before
+ * there are threads. */
+void mem_frugal(void);
 void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);

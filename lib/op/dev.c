@@ -100,6 +100,7 @@ struct dev *dev_open(const char *device, int dtype, int threads)
 		err_set(ST_UNSUP, "no type of products number %d", dtype);
 		return NULL;
 	}
+	mem_frugal();
 	blas_init();
 	pool_start(threads);
 	h = xcalloc(1, sizeof(*h));

@@ -6,7 +6,6 @@
 #include "base/opt.h"
 #include "run/states.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,8 +71,6 @@ struct calib *calib_new(struct dev *dev, const struct model *m, const int32_t *i
 {
 	struct calib *c = xcalloc(1, sizeof(*c));
 
-	/* Large pieces come from the system and go back when freed, whatever sizes were freed before. */
-	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	c->dev = dev;
 	c->m = m;
 	c->ids = ids;
