@@ -41,6 +41,7 @@ $B/libllmc.a: $(LIB)
 # One such line per suffix: only these files may use what the processor may lack.
 $B/%_avx2.o: ISA := -mavx2 -mfma -mf16c
 $B/%_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+$B/%_avx512_bf16.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mfma -mf16c
 $B/%.o: %.c config.mk
 	@mkdir -p $(@D)
 	$(SAY)$(CC) $(ALLFLAGS) $(ISA) -MMD -MP -c -o $@ $<

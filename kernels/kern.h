@@ -47,6 +47,11 @@ struct kern {
 	float (*softmax)(float *s, int64_t n, int64_t lo, int64_t hi, int64_t j0, float scale, float cap,
 	                 float slope, float *max, float *sum);
 
+	/* The same without cap and slope, s untouched: p[n] = probabilities as bf16 rounds them, some with an error of
+	 * 1e-6 more; *sum of those not rounded.  Denormals may become 0. */
+	float (*softmax16)(uint16_t *p, const float *s, int64_t n, int64_t lo, int64_t hi, float scale, float *max,
+	                   float *sum);
+
 	/* y[n] *= a */
 	void (*scal)(float *y, float a, int64_t n);
 
@@ -60,6 +65,22 @@ struct kern {
 	void (*gemm)(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
 	             const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
+	/* Products of bf16 numbers with f32 sums, by panels of b.  A panel is at most K_PANEL columns of b[k,n],
+	 * rows in pairs: p[q][j] = (b[2q][j], b[2q+1][j]), j < K_PANEL, 2 q < k, zeros where there is no b.
+	 * pack_t: b is stored transposed.  Denormals may count as zeros. */
+	void (*pack16)(uint16_t *p, const uint16_t *b, int64_t ldb, int64_t k, int64_t n);
+	void (*pack16_t)(uint16_t *p, const uint16_t *b, int64_t ldb, int64_t k, int64_t n);
+	/* c[m,n] = a[m,k] p, or that added to c.  The pair q of row i of a is at a + i * rs + q * cs, its two numbers
+	 * neighbours; of an odd k the last pair is one number.  The sum starts from zero and goes up k: an element of
+	 * c is the same whatever m and n. */
+	void (*mul16)(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t rs, int64_t cs, const uint16_t *p,
+	            int add, float *c, int64_t ldc);
+
+	/* The same of f32 numbers: p[q][j] = b[q][j], b stored transposed. */
+	void (*pack32_t)(float *p, const float *b, int64_t ldb, int64_t k, int64_t n);
+	void (*mul32)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *p, int add, float *c,
+	              int64_t ldc);
+
 	/* A panel of GPTQ (gptq_panel of op.h) for some rows.  e: [rows, lde].  tmp: [K_GPTQ_TMP * nb]
 	 * scratch.  The arithmetic is prescribed to the bit, f32 and unfused, for column j in ascending order:
 	 *     w_j -= e_i * u[i][j]  for each i < j, ascending
@@ -70,6 +91,7 @@ struct kern {
 	             float *e, int64_t lde, float *tmp);
 };
 
+enum { K_PANEL = 64 };
 enum { K_GPTQ_LANES = 16, K_GPTQ_TMP = 3 * K_GPTQ_LANES };      /* rows at a time at most */
 
 /* Features of the processor, a set of bits. */
@@ -101,10 +123,16 @@ void scal_ref(float *, float, int64_t);
 void attn_ref(float *, const float *, const float *, int64_t, const float *, int64_t, int64_t, int, int, float, float,
               float, double *);
 float softmax_ref(float *, int64_t, int64_t, int64_t, int64_t, float, float, float, float *, float *);
+float softmax16_ref(uint16_t *, const float *, int64_t, int64_t, int64_t, float, float *, float *);
 double lse_ref(const float *, int64_t, int32_t *);
 double kl_ref(const float *, const float *, int64_t, double, double);
 void gemm_ref(int, int, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t, float,
               float *, int64_t);
+void pack16_ref(uint16_t *, const uint16_t *, int64_t, int64_t, int64_t);
+void pack16_t_ref(uint16_t *, const uint16_t *, int64_t, int64_t, int64_t);
+void mul16_ref(int64_t, int64_t, int64_t, const uint16_t *, int64_t, int64_t, const uint16_t *, int, float *, int64_t);
+void pack32_t_ref(float *, const float *, int64_t, int64_t, int64_t);
+void mul32_ref(int64_t, int64_t, int64_t, const float *, int64_t, const float *, int, float *, int64_t);
 void gptq_ref(int64_t, int, float *, int64_t, const float *, int64_t, const float *, const float *, int64_t,
               const int32_t *, int, uint8_t *, int64_t, float *, int64_t, float *);
 

@@ -92,6 +92,7 @@ static const struct {
 	{ CPU_AVX2, softmax_avx2 },
 	{ CPU_AVX2, loss_avx2 },
 	{ CPU_AVX2, gptq_avx2 },
+	{ CPU_AVX2, mul_avx2 },
 	{ CPU_AVX512, conv_avx512 },
 	{ CPU_AVX512, glu_avx512 },
 	{ CPU_AVX512, norm_avx512 },
@@ -100,6 +101,10 @@ static const struct {
 	{ CPU_AVX512, softmax_avx512 },
 	{ CPU_AVX512, loss_avx512 },
 	{ CPU_AVX512, gptq_avx512 },
+	{ CPU_AVX512, mul_avx512 },
+	{ CPU_AVX512_BF16, conv_avx512_bf16 },
+	{ CPU_AVX512_BF16, mul_avx512_bf16 },
+	{ CPU_AVX512_BF16, softmax_avx512_bf16 },
 #endif
 	{ 0, NULL },
 };

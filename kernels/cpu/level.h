@@ -12,6 +12,7 @@ void rope_avx2(struct kern *);
 void softmax_avx2(struct kern *);
 void loss_avx2(struct kern *);
 void gptq_avx2(struct kern *);
+void mul_avx2(struct kern *);
 void conv_avx512(struct kern *);
 void glu_avx512(struct kern *);
 void norm_avx512(struct kern *);
@@ -20,5 +21,9 @@ void rope_avx512(struct kern *);
 void softmax_avx512(struct kern *);
 void loss_avx512(struct kern *);
 void gptq_avx512(struct kern *);
+void mul_avx512(struct kern *);
+void conv_avx512_bf16(struct kern *);
+void mul_avx512_bf16(struct kern *);
+void softmax_avx512_bf16(struct kern *);
 
 #endif

@@ -31,6 +31,24 @@ void attn_ref(float *o, const float *q, const float *k, int64_t ldk, const float
 	}
 }
 
+float softmax16_ref(uint16_t *p, const float *s, int64_t n, int64_t lo, int64_t hi, float scale, float *max, float *sum)
+{
+	double old = *max, top = old, total = 0, f;
+
+	for (int64_t i = lo; i < hi; i++)
+		top = fmax(top, (float)((double)s[i] * scale));
+	for (int64_t i = 0; i < n; i++) {
+		float x = i >= lo && i < hi ? (float)exp((double)s[i] * scale - top) : 0;
+
+		f32_bf16_ref(p + i, &x, 1);
+		total += x;
+	}
+	f = exp(old - top);
+	*sum = (float)(*sum * f + total);
+	*max = (float)top;
+	return (float)f;
+}
+
 float softmax_ref(float *s, int64_t n, int64_t lo, int64_t hi, int64_t j0, float scale, float cap, float slope,
                   float *max, float *sum)
 {

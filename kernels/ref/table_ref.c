@@ -21,10 +21,16 @@ void kern_ref(struct kern *k)
 		.axpy = axpy_ref,
 		.attn = attn_ref,
 		.softmax = softmax_ref,
+		.softmax16 = softmax16_ref,
 		.scal = scal_ref,
 		.lse = lse_ref,
 		.kl = kl_ref,
 		.gemm = gemm_ref,
+		.pack16 = pack16_ref,
+		.pack16_t = pack16_t_ref,
+		.mul16 = mul16_ref,
+		.pack32_t = pack32_t_ref,
+		.mul32 = mul32_ref,
 		.gptq = gptq_ref,
 	};
 }

@@ -157,6 +157,7 @@ static int normalise(struct gptq_hess *s, int64_t tokens, double *mean)
 
 int gptq_prepare(struct gptq_hess *s, struct dev *dev, const struct gptq_opts *o, float *gram, int64_t n, int64_t tokens)
 {
+	struct tensor h = tensor_view(gram, DT_F32, n, n);
 	bool keep = o->refine || o->compare;
 	double mean = 1;
 
@@ -164,7 +165,7 @@ int gptq_prepare(struct gptq_hess *s, struct dev *dev, const struct gptq_opts *o
 	s->n = n;
 	s->u = gram;
 	s->diag = xmalloc((size_t)n * sizeof(float));
-	if (normalise(s, tokens, &mean) < 0)
+	if (dev->ops->mirror(dev, &h) < 0 || normalise(s, tokens, &mean) < 0)
 		return -1;
 	find_order(s, o->order);
 	s->ordered = o->groups == GROUPS_DYNAMIC;

@@ -183,6 +183,10 @@ int cpu_attn(struct dev *d, struct tensor *o, const struct attn_args *a)
 
 	if (!attn_fits(o, a))
 		return err_set(ST_FAIL, "attn: shapes or types do not fit");
+	if (half && t.h->panels16) {
+		attn_panels(t.h, o, a);
+		return 0;
+	}
 	t.G = a->H / a->K;
 	t.BQ = t.G < ROWS / 32 ? ROWS / t.G / 16 * 16 : 32;
 	t.blocks = div_up(a->T, t.BQ);

@@ -13,6 +13,7 @@ const struct ops ops_cpu = {
 	.glu = op_glu,
 	.axpy = op_axpy,
 	.gram = cpu_gram,
+	.mirror = op_mirror,
 	.chol_inv = cpu_chol_inv,
 	.gptq_panel = op_gptq_panel,
 	.nll = op_nll,

@@ -71,8 +71,11 @@ void *host_scratch(struct host *h, int64_t n, size_t size)
 static void describe(struct host *h)
 {
 	char *at = h->text, *end = at + sizeof(h->text);
-	const char *name, *by = h->f32_by_dnnl || (h->dev.mm == DT_BF16 && h->fast_bf16) ? "oneDNN" : "OpenBLAS";
+	const char *name, *by = h->f32_by_dnnl ? "oneDNN" : "OpenBLAS";
 	bool ref = !strcmp(h->dev.ops->name, ops_ref.name);
+
+	if (h->dev.mm == DT_BF16 && h->fast_bf16)
+		by = h->panels16 ? "own kernels" : "oneDNN";
 
 	at += snprintf(at, (size_t)(end - at), "%s:", h->dev.ops->name);
 	for (unsigned b = 1; !ref && (name = cpu_feature_name(b)); b <<= 1)
@@ -112,7 +115,9 @@ struct dev *dev_open(const char *device, int dtype, int threads)
 		h->feat = cpu_features(getenv("LLMC_CPU_MASK"));
 		kern_cpu(&h->k, h->feat);
 		h->f32_by_dnnl = mm_f32_by_dnnl(h->feat);
-		h->fast_bf16 = cpu_fast_bf16(h->feat);
+		h->fast_bf16 = h->feat & CPU_AVX512_BF16;
+		h->panels16 = h->fast_bf16 && !(mm_have_bf16() && h->feat & CPU_AMX_BF16);
+		h->panels32 = h->feat & CPU_AVX2;
 	} else {
 		kern_ref(&h->k);
 	}

@@ -16,6 +16,7 @@ struct host {
 	int dtype;                      /* as asked for: 0 auto, 1, 2 */
 	bool f32_by_dnnl;               /* see mm.h */
 	bool fast_bf16;                 /* products of bf16 run in hardware, faster than f32 */
+	bool panels16, panels32;        /* bf16, f32 products of linears by kernels/: see panels.c */
 	int64_t wide_n;                 /* chol_inv is f64 from the start up to this size */
 	void *buf;                      /* scratch; owned */
 	size_t cap;
@@ -56,19 +57,23 @@ int op_gptq_panel(struct dev *, int64_t, int, float *, int64_t, const float *, i
                   int64_t, const int32_t *, int, uint8_t *, int64_t, float *);
 
 /* product.c */
-bool cpu_fast_bf16(unsigned feat);
 enum { PAD = 16 };
 int64_t round_up(int64_t a, int64_t b);                 /* to a multiple of b */
-int64_t even_tile(int64_t n, int64_t most);             /* n in as few equal parts as allowed, multiples of PAD */
+int64_t even_tile(int64_t n, int64_t most, int64_t of); /* n in as few equal parts as allowed, multiples of `of` */
 /* x in bf16: itself, or rounded into y; and as f32, in y, which has room for it.  In the pool. */
 const uint16_t *host_bf16(struct host *, const struct tensor *x, uint16_t *y);
 const float *host_as_bf16(struct host *, const struct tensor *x, float *y);
 int cpu_linear(struct dev *, struct tensor *, const struct tensor *, const struct tensor *, const struct tensor *);
 int cpu_gemm(struct dev *, int, int, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t,
              float, float *, int64_t);
+/* panels.c */
+int64_t panel_size(int64_t k);          /* elements of a bf16 panel of k rows */
+void panels_linear(struct host *, struct tensor *, const struct tensor *, const struct tensor *, const struct tensor *);
 /* gram.c */
 int cpu_gram(struct dev *, struct tensor *, const struct tensor *);
+int op_mirror(struct dev *, struct tensor *);
 /* attn.c */
+void attn_panels(struct host *, struct tensor *o, const struct attn_args *);             /* attn_panel.c */
 int cpu_attn(struct dev *, struct tensor *, const struct attn_args *);
 /* chol.c */
 int cpu_chol_inv(struct dev *, struct tensor *, const struct tensor *);

@@ -24,7 +24,7 @@ static struct tally
 	attention[] = { { .name = "attn.f32", .unit = TALLY_F32 }, { .name = "attn.bf16", .unit = TALLY_BF16 } },
 	grams[] = { { .name = "gram.f32", .unit = TALLY_F32 }, { .name = "gram.bf16", .unit = TALLY_BF16 } },
 	products = { .name = "gemm", .unit = TALLY_F32 }, factors = { .name = "chol_inv", .unit = TALLY_F32 },
-	panels = { .name = "gptq_panel", .unit = TALLY_F32 };
+	mirrors = { .name = "mirror" }, panels = { .name = "gptq_panel", .unit = TALLY_F32 };
 
 static const struct ops *inner(const struct dev *d)
 {
@@ -146,6 +146,16 @@ static int m_gram(struct dev *d, struct tensor *h, const struct tensor *x)
 	return r;
 }
 
+static int m_mirror(struct dev *d, struct tensor *h)
+{
+	int r;
+
+	tally_enter(&mirrors);
+	r = inner(d)->mirror(d, h);
+	tally_leave(&mirrors, bytes(h));
+	return r;
+}
+
 static int m_chol_inv(struct dev *d, struct tensor *u, const struct tensor *h)
 {
 	double n = (double)tensor_cols(h);
@@ -195,7 +205,7 @@ void meter_wrap(struct dev *d)
 
 	m->inner = d->ops;
 	m->ops = (struct ops){ d->ops->name, m_copy, m_embed, m_linear, m_gemm, m_norm, m_rope, m_attn, m_glu, m_axpy,
-	                       m_gram, m_chol_inv, m_gptq_panel, m_nll, m_kl };
+	                       m_gram, m_mirror, m_chol_inv, m_gptq_panel, m_nll, m_kl };
 	d->ops = &m->ops;
 }
 

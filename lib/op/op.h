@@ -12,6 +12,8 @@
 enum act { ACT_NONE, ACT_SILU, ACT_GELU, ACT_GELU_TANH, ACT_RELU, ACT_QUICK_GELU };
 enum norm { NORM_RMS, NORM_RMS1 /* multiplies by 1 + w */, NORM_LAYER };
 
+enum { GRAM_ROWS = 512 };
+
 struct attn_args {
 	const float *q, *k, *v;         /* rows of n sequences of T tokens: [n*T, H*D], [n*T, K*D], [n*T, K*Dv] */
 	int64_t ldq, ldk, ldv;          /* elements from one row to the next */
@@ -29,7 +31,9 @@ struct ops {
 	/* y[m,C] = table[ids[i],:], table of any float type; ids are checked by the caller. */
 	int (*embed)(struct dev *, struct tensor *y, const struct tensor *table, const int32_t *ids);
 	/* y[m,n] = x[m,k] w[n,k]^T (+ b[n]).  w F32: x F32, an f32 product; w BF16: x BF16, or F32 and rounded to
-	 * it, products accumulate in f32.  y F32; b F32 or NULL. */
+	 * it, products accumulate in f32.  y F32; b F32 or NULL.  A row of y does not depend on the other rows, nor
+	 * on how many there are.  (Where libraries multiply, bf16 with AMX and f32 without AVX2, it may, unless calls
+	 * are of multiples of 256 rows.) */
 	int (*linear)(struct dev *, struct tensor *y, const struct tensor *x, const struct tensor *w,
 	              const struct tensor *b);
 	/* c[m,n] = alpha * op(a) op(b) + beta * c, all F32; ta, tb transpose.  lda, ldb, ldc in elements. */
@@ -47,9 +51,11 @@ struct ops {
 	/* y = act(g) * u; u NULL: y = act(g).  g, u F32, y F32 (may be g) or BF16. */
 	int (*glu)(struct dev *, struct tensor *y, const struct tensor *g, const struct tensor *u, enum act);
 	int (*axpy)(struct dev *, struct tensor *y, const struct tensor *x, float alpha);  /* y += alpha x */
-	/* h[k,k] += x^T x, the full symmetric matrix kept, F32; x [m,k] BF16, or F32 and, when dev->mm is BF16, rounded
-	 * to it. */
+	/* The upper triangle of h[k,k] += x^T x, F32; x [m,k] BF16, or F32 and, when dev->mm is BF16, rounded to it.
+	 * What is below the diagonal is neither read nor kept; mirror makes it, when all is summed.  Two calls for the
+	 * rows before and after a multiple of GRAM_ROWS leave the bits of one. */
 	int (*gram)(struct dev *, struct tensor *h, const struct tensor *x);
+	int (*mirror)(struct dev *, struct tensor *h);          /* h[j,i] = h[i,j] for j > i */
 	/* h[n,n] F32 symmetric positive definite -> u upper triangular with u^T u = h^-1 (zeros below).  f32
 	 * with an f64 retry.  u may be h.  Returns 1 when h is not positive definite: u is void, but of an h in its
 	 * place the upper triangle is as it was. */

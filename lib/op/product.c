@@ -1,5 +1,8 @@
 /* Matrix products of the cpu device: cut into tiles of a size that depends on the shape alone, a tile an item of
- * the pool, its whole sum in one call of mm.h. */
+ * the pool.
+ *
+ * A tile's whole sum is one call of mm.h.  So are linears where panels.c does not serve: by oneDNN in bf16 where the
+ * processor has tiles (AMX), which drives them, and on processors that no kernel of ours knows. */
 #include "op/host.h"
 #include "op/mm.h"
 
@@ -18,9 +21,9 @@ int64_t round_up(int64_t a, int64_t b)
 	return div_up(a, b) * b;
 }
 
-int64_t even_tile(int64_t n, int64_t most)
+int64_t even_tile(int64_t n, int64_t most, int64_t of)
 {
-	return n <= most ? n : round_up(div_up(n, div_up(n, most)), PAD);
+	return n <= most ? n : round_up(div_up(n, div_up(n, most)), of);
 }
 
 struct product {
@@ -38,8 +41,8 @@ struct product {
 
 static void cut(struct product *p)
 {
-	p->tm = even_tile(p->m, TILE_M);
-	p->tn = even_tile(p->n, TILE_N);
+	p->tm = even_tile(p->m, TILE_M, PAD);
+	p->tn = even_tile(p->n, TILE_N, PAD);
 	p->across = p->tn ? div_up(p->n, p->tn) : 0;
 }
 
@@ -169,6 +172,10 @@ int cpu_linear(struct dev *d, struct tensor *y, const struct tensor *x, const st
 	if (!linear_fits(y, x, w, b))
 		return err_set(ST_FAIL, "linear: shapes or types do not fit");
 	cut(&p);
+	if (m && n && k && (w->dt == DT_F32 || !h->fast_bf16 ? h->panels32 : h->panels16)) {
+		panels_linear(h, y, x, w, b);
+		return 0;
+	}
 	if (w->dt == DT_F32 || !m || !n || !k)
 		return run(&p, f32_item);
 	if (h->fast_bf16) {
@@ -189,9 +196,4 @@ int cpu_linear(struct dev *d, struct tensor *y, const struct tensor *x, const st
 	p.tmp = host_scratch(h, T * p.tmp_size + m * k, sizeof(float));
 	p.a = host_as_bf16(h, x, p.tmp + T * p.tmp_size);
 	return run(&p, widen_item);
-}
-
-bool cpu_fast_bf16(unsigned feat)
-{
-	return mm_have_bf16() && feat & CPU_AVX512_BF16;
 }

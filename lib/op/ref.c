@@ -193,6 +193,7 @@ const struct ops ops_ref = {
 	.glu = op_glu,
 	.axpy = op_axpy,
 	.gram = ref_gram,
+	.mirror = op_mirror,
 	.chol_inv = ref_chol_inv,
 	.gptq_panel = op_gptq_panel,
 	.nll = op_nll,

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "op/mm.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct level level[] = {
 	{ .name = "avx512", .device = "cpu", .mask = "avx512_bf16" },
 	{ .name = "avx512_bf16", .device = "cpu", .mask = "amx_bf16" },
 	{ .name = "all", .device = "cpu" },
+	{ .name = "oneDNN", .device = "cpu", .dnnl = true },
 };
 int nlevel = sizeof(level) / sizeof(*level);
 
@@ -293,7 +295,7 @@ static void find_levels(void)
 		bool ref = !strcmp(l.device, "ref");
 
 		l.feat = ref ? 0 : cpu_features(l.mask);
-		if (n > 1 && level[n - 1].feat == l.feat)
+		if (l.dnnl ? !(l.feat & CPU_AVX512_BF16) || !mm_have_bf16() : n > 1 && level[n - 1].feat == l.feat)
 			continue;
 		if (ref)
 			kern_ref(&l.k);
@@ -314,6 +316,8 @@ static void open_devices(int threads)
 		dev_close(level[i].dev);
 		if (!(level[i].dev = dev_open(level[i].device, 1, threads)))
 			die_err();
+		if (level[i].dnnl)
+			host(level[i].dev)->panels16 = false;
 	}
 }
 
@@ -329,8 +333,11 @@ int main(int argc, char **argv)
 		die(ST_USAGE, "usage: check [--bench [THREADS]]");
 	find_levels();
 	for (int i = 0; i < nlevel; i++) {
+		if (level[i].dnnl)              /* the kernels of the level before */
+			continue;
 		check_conversions(&level[i]);
 		check_kernels(&level[i]);
+		check_panels(&level[i]);
 	}
 	for (size_t t = 0; t < sizeof(threads) / sizeof(*threads); t++) {
 		first = t == 0;

@@ -28,6 +28,7 @@ struct level {
 	const char *name, *device, *mask;       /* mask: LLMC_CPU_MASK */
 	unsigned feat;
 	struct kern k;
+	bool dnnl;                      /* bf16 products by oneDNN even where our kernels would do them */
 	struct dev *dev;                /* opened with bf16 allowed; mm F32 */
 };
 extern struct level level[];
@@ -71,6 +72,7 @@ void same(const void *, int64_t bytes);
 
 void check_kernels(const struct level *);       /* kernels.c */
 void check_conversions(const struct level *);
+void check_panels(const struct level *);        /* products.c */
 void check_ops(const struct level *);           /* ops.c */
 void check_solver(const struct level *);        /* solver.c */
 void check_devices(void);

@@ -249,17 +249,23 @@ static void check_axpy(const struct level *l)
 }
 
 /* s of a row of scores at [lo, hi) of tile t; the whole row is a softmax */
-static void softmax_case(const struct level *l, int n, enum fill f, float cap, float slope)
+static void softmax_case(const struct level *l, int n, enum fill f, float cap, float slope, bool half)
 {
 	float *raw = floats(2 * n, 1), *s = floats(2 * n, 2), max = -INFINITY, sum = 0, scale = 0.125f, shrink[2];
+	uint16_t *p16 = guarded(2 * n, 2, 1);
 	int lo[2] = { n / 3, 0 }, hi[2] = { n, n - n / 4 }, j0 = -2 * n;
-	double *t = malloc((size_t)(2 * n) * sizeof(*t)), top = -INFINITY, total = 0;
+	double *t = malloc((size_t)(2 * n) * sizeof(*t)), top = -INFINITY, total = 0, z = 0;
 
 	fill(raw, 2 * n, f);
 	memcpy(s, raw, (size_t)(2 * n) * sizeof(*s));
-	where("n %d, %s, cap %g, slope %g", n, fill_name[f], (double)cap, (double)slope);
+	where("n %d, %s, cap %g, slope %g%s", n, fill_name[f], (double)cap, (double)slope, half ? ", to bf16" : "");
 	for (int k = 0; k < 2; k++)
-		shrink[k] = l->k.softmax(s + k * n, n, lo[k], hi[k], j0 + k * n, scale, cap, slope, &max, &sum);
+		shrink[k] = half ? l->k.softmax16(p16 + k * n, s + k * n, n, lo[k], hi[k], scale, &max, &sum) :
+		                   l->k.softmax(s + k * n, n, lo[k], hi[k], j0 + k * n, scale, cap, slope, &max, &sum);
+	if (half) {
+		expect(!memcmp(s, raw, (size_t)(2 * n) * sizeof(*s)), "the scores are left alone");
+		clean(p16, "p");
+	}
 	for (int i = 0; i < 2 * n; i++) {
 		double x = (double)raw[i] * scale;
 
@@ -276,11 +282,18 @@ static void softmax_case(const struct level *l, int n, enum fill f, float cap, f
 	for (int i = 0; i < 2 * n; i++) {
 		double p = exp(t[i] - top) / total, cond = 1 + fabs(top) + (isinf(t[i]) ? 0 : fabs(t[i])) + cap;
 
-		near(s[i] * (i < n ? (double)shrink[1] : 1) / sum, p, fmin(cond, 1e4) * (p + 1e-9), TOL_F32);
+		if (half)
+			near(bf16_f32(p16[i]) * (i < n ? (double)shrink[1] : 1) / sum, p,
+			     p + fmin(cond, 1e4) * 1e-4 * (p + 1e-9), TOL_BF16);
+		else
+			near(s[i] * (i < n ? (double)shrink[1] : 1) / sum, p, fmin(cond, 1e4) * (p + 1e-9), TOL_F32);
+		z += (half ? exp(t[i] - top) : s[i] * (i < n ? (double)shrink[1] : 1));
 	}
+	near(sum, z, fmin(1 + fabs(top), 1e4) * z, TOL_F32);
 	clean(s, "s");
 	free(t);
 	release(raw);
+	release(p16);
 	release(s);
 }
 
@@ -291,7 +304,9 @@ static void check_softmax(const struct level *l)
 		for (int f = 0; f < FILL_LAST; f++)
 			for (int k = 0; k < 4; k++) {
 				seed((uint64_t)(s * 100 + f * 10 + k));
-				softmax_case(l, odd_size[s], (enum fill)f, k & 1 ? 30 : 0, k & 2 ? 0.25f : 0);
+				softmax_case(l, odd_size[s], (enum fill)f, k & 1 ? 30 : 0, k & 2 ? 0.25f : 0, false);
+				if (k == 0)
+					softmax_case(l, odd_size[s], (enum fill)f, 0, 0, true);
 			}
 	test_end();
 }

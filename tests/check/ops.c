@@ -129,6 +129,54 @@ static void gemm_case(const struct level *l, int s, int ta, int tb, float alpha,
 	release(old);
 }
 
+/* A row of y alone, or among few or many, has the same bits: micro-batches may be of any size. */
+static void alone_case(const struct level *l, int k, int n, bool half, bool bf16)
+{
+	static const int rows[] = { 256, 1, 2, 7, 16, 33, 128, 300, 513 };
+	enum { M = 768 };
+	char *x = guarded((int64_t)M * k, half ? 2 : 4, 0), *w = guarded((int64_t)n * k, bf16 ? 2 : 4, 0);
+	float *all = floats((int64_t)M * n, 0), *y = floats((int64_t)M * n, 1);
+	enum dtype xt = half ? DT_BF16 : DT_F32, wt = bf16 ? DT_BF16 : DT_F32;
+	struct tensor X = tensor_view(x, xt, M, k), W = tensor_view(w, wt, n, k), Y = tensor_view(all, DT_F32, M, n);
+
+	for (int64_t i = 0; i < (int64_t)M * k; i++)
+		from_f32(x + i * (int64_t)dtype_size(xt), xt, &(float){ (float)normal() }, 1);
+	for (int64_t i = 0; i < (int64_t)n * k; i++)
+		from_f32(w + i * (int64_t)dtype_size(wt), wt, &(float){ (float)normal() }, 1);
+	expect(l->dev->ops->linear(l->dev, &Y, &X, &W, NULL) == 0, "linear returns 0");
+	for (int r = 0; r < (l->dnnl ? 1 : 9); r++) {
+		int64_t at = (M - rows[r]) / 2;
+
+		where("%d of %d rows, [%d,%d] %s", rows[r], M, n, k, dtype_name(wt));
+		X = tensor_view(x + at * k * (int64_t)dtype_size(xt), xt, rows[r], k);
+		Y = tensor_view(y, DT_F32, rows[r], n);
+		expect(l->dev->ops->linear(l->dev, &Y, &X, &W, NULL) == 0, "linear returns 0");
+		expect(!memcmp(y, all + at * n, tensor_bytes(&Y)), "the rows among the others");
+	}
+	release(x);
+	release(w);
+	release(all);
+	release(y);
+}
+
+static void check_alone(const struct level *l)
+{
+	if (!first || !strcmp(l->name, "plain"))
+		return;
+	test_begin("%s: linear, rows by themselves", l->name);
+	seed(3);
+	for (int bf16 = 0; bf16 < 2; bf16++) {
+		alone_case(l, 172, 64, bf16, bf16);
+		alone_case(l, 65, 33, bf16, bf16);
+		if (strcmp(l->name, "ref")) {
+			alone_case(l, 576, 192, bf16, bf16);
+			alone_case(l, 1536, 576, bf16, bf16);
+			alone_case(l, 4096, 48, bf16, bf16);
+		}
+	}
+	test_end();
+}
+
 static void check_gemm(const struct level *l)
 {
 	test_begin("%s, %d threads: gemm", l->name, pool_threads());
@@ -431,6 +479,7 @@ static void check_losses(const struct level *l)
 void check_ops(const struct level *l)
 {
 	check_linear(l);
+	check_alone(l);
 	check_gemm(l);
 	check_attn(l);
 	check_copy(l);
