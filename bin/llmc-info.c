@@ -5,9 +5,6 @@
 #include "base/out.h"
 #include "op/meter.h"
 
-#include <string.h>
-#include <unistd.h>
-
 static struct {
 	bool check, tensors;
 } o;
@@ -29,7 +26,7 @@ static int check(const char *path)
 {
 	if (!info_check(path))
 		return ST_OK;
-	if (err_status() != ST_BAD || (strcmp(path, "-") && access(path, R_OK)))
+	if (err_status() != ST_BAD || err_unread())
 		die_err();
 	warn("%s", err_msg());
 	return ST_NO;

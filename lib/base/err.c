@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@ void (*err_last)(void);
 
 static _Thread_local char msg[1024];
 static _Thread_local int stat = ST_FAIL;
+static _Thread_local bool unread;
 
 int err_set(int status, const char *fmt, ...)
 {
@@ -24,6 +26,7 @@ int err_set(int status, const char *fmt, ...)
 	va_list ap;
 
 	stat = status;
+	unread = false;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -53,6 +56,18 @@ int err_at(const char *fmt, ...)
 	return -1;
 }
 
+int err_read(const char *what)
+{
+	err_set(ST_BAD, "cannot %s: %s", what, strerror(errno));
+	unread = true;
+	return -1;
+}
+
+bool err_unread(void)
+{
+	return unread;
+}
+
 const char *err_msg(void)
 {
 	return msg[0] ? msg : "unknown error";
@@ -67,6 +82,7 @@ void err_clear(void)
 {
 	msg[0] = '\0';
 	stat = ST_FAIL;
+	unread = false;
 }
 
 /* One write per message, so that the stages of a pipe do not interleave within a line. */

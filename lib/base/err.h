@@ -3,6 +3,8 @@
 #ifndef ERR_H
 #define ERR_H
 
+#include <stdbool.h>
+
 /* Exit statuses of every tool (llmc-options(7)). */
 enum status {
 	ST_OK,          /* done */
@@ -22,6 +24,8 @@ extern const char *(*err_before)(void); /* what precedes a message: progress has
 extern void (*err_last)(void);          /* what is left to do where exit() does not come by: temporaries; or NULL */
 
 int err_set(int status, const char *fmt, ...) PRINTF(2, 3);     /* returns -1; thread-local */
+int err_read(const char *what);         /* ST_BAD: input that the system would not let us "open", and why; returns -1 */
+bool err_unread(void);                  /* was it that, and not what the input holds? */
 int err_at(const char *fmt, ...) PRINTF(1, 2);                  /* puts "WHERE: " before it; returns -1 */
 const char *err_msg(void);
 int err_status(void);

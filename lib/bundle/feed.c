@@ -37,7 +37,7 @@ static int fill(struct feed *f)
 		k = read(f->fd, f->buf + f->have, PIECE - f->have);
 	while (k < 0 && errno == EINTR);
 	if (k < 0)
-		return err_set(ST_BAD, "cannot read: %s", strerror(errno));
+		return err_read("read");
 	f->have += (size_t)k;
 	return k > 0;
 }
@@ -183,7 +183,7 @@ struct feed *feed_open(const char *path)
 	int fd = std ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0) {
-		err_set(ST_BAD, "cannot open: %s", strerror(errno));
+		err_read("open");
 		return NULL;
 	}
 	f = xcalloc(1, sizeof(*f));
@@ -191,7 +191,7 @@ struct feed *feed_open(const char *path)
 	if (isatty(fd))
 		err_set(ST_USAGE, "a terminal: give FILE or a pipe");
 	else if (fstat(fd, &sb))
-		err_set(ST_BAD, "cannot stat: %s", strerror(errno));
+		err_read("stat");
 	else if (S_ISDIR(sb.st_mode))
 		err_set(ST_BAD, "not a bundle but a directory%s", model_in(fd) ? ": llmc-import makes one of it" : "");
 	else if ((!S_ISREG(sb.st_mode) || !map_file(f, &sb)) && !begin(f))
@@ -212,7 +212,7 @@ int feed_unchanged(const struct feed *f)
 	if (!f->map)
 		return 0;
 	if (fstat(f->fd, &sb))
-		return err_set(ST_BAD, "cannot stat: %s", strerror(errno));
+		return err_read("stat");
 	if (sb.st_size != f->was.st_size || sb.st_mtim.tv_sec != f->was.st_mtim.tv_sec ||
 	    sb.st_mtim.tv_nsec != f->was.st_mtim.tv_nsec)
 		return err_set(ST_BAD, "changed while it was read");
