@@ -206,3 +206,149 @@ ids() {
 	try llmc-tokenize -m "$DEMO" --print-ids none -o ids
 	[ "$(od -An -c ids | tr -d ' ')" = '\n' ]
 }
+
+# A directory with stories260K's tokenizer, or the demo's, and a chat template in it.
+chat_model() {
+	mkdir "$1"
+	cp "$DEMO"/tokenizer*.json "$DEMO/special_tokens_map.json" "$1"
+	printf '%s' "$2" >"$1/chat_template.jinja"
+}
+as_text() {     # as_text MODEL [OPTION...]: the text of the conversations on standard input
+	llmc-tokenize -m "$1" --chat --print-ids "${@:2}" | llmc-tokenize -m "$1" -d
+}
+
+@test "conversations become text by the model's template, and nothing is added" {
+	chat_model m '{%- for m in messages %}
+  <{{ m.role }}> {{ m["content"] | trim }}
+{% endfor %}{{ "go" if add_generation_prompt }}'
+	cat >c.jsonl <<-'EOT'
+		{"messages": [{"role": "system", "content": " Be brief. "}, {"role": "user", "content": "Hi\n"}]}
+
+		[{"role": "user", "content": "a list will do"}]
+	EOT
+	try_sh 'llmc-tokenize -m m --chat --print-ids c.jsonl | llmc-tokenize -m m -d'
+	[ "$output" = $'  <system> Be brief.\n  <user> Hi\n  <user> a list will do' ]
+	try_sh 'head -n 1 c.jsonl | llmc-tokenize -m m --chat --chat-set add_generation_prompt=true --print-ids | llmc-tokenize -m m -d'
+	[ "${lines[2]}" = go ]
+	try_sh 'sed s/messages/talk/ c.jsonl | head -n 1 | llmc-tokenize -m m --chat --field talk --print-ids'
+	try llmc-tokenize -m m --chat --seqlen 8 c.jsonl -o c.tok
+	try_sh 'tar xOf c.tok llmc.json'
+	[[ $(field .tokens.chat_template) == xxh3:* ]]
+	[ "$(field '.pg[0].argv | index("--chat") != null')" = true ]
+}
+
+@test "a template from the configuration, from a bundle, and the one for tools" {
+	local t='{{ bos_token }}{{ messages[0].content }}'
+	mkdir m
+	cp "$DEMO"/{tokenizer,config,special_tokens_map}.json "$DEMO"/model.safetensors m
+	jq --arg t "$t" '.chat_template = [{name: "default", template: $t}, {name: "tool_use", template: "{{ tools[0].name }}"}]' \
+		"$DEMO/tokenizer_config.json" >m/tokenizer_config.json
+	try llmc-import m -o m.llmc
+	echo '{"messages": [{"role": "user", "content": "hello"}]}' >c
+	echo '{"messages": [{"role": "user", "content": "hello"}], "tools": [{"name": "bell"}]}' >t
+	for m in m m.llmc; do
+		run -0 as_text "$m" <c
+		[ "$output" = "$(jq -r '.bos_token.content? // .bos_token' m/tokenizer_config.json)hello" ]
+		run -0 as_text "$m" <t
+		[ "$output" = bell ]
+	done
+}
+
+@test "what a template cannot do, refuses or lacks has its status and its lines" {
+	chat_model m $'{% for m in messages %}\n{% if m.role == "x" %}{{ raise_exception("No x, please.") }}{% endif %}\n{{ m.content + "" }}{% endfor %}'
+	printf '%s\n' '[{"role": "user", "content": "a"}]' '[{"role": "x", "content": "a"}]' >c.jsonl
+	fails 3 'c.jsonl: line 2: template: line 2: the template refuses it: No x, please' llmc-tokenize -m m --chat --print-ids c.jsonl
+	echo '[{"role": "user"}]' >c.jsonl
+	fails 3 "c.jsonl: line 1: template: line 3: 'content' is undefined" llmc-tokenize -m m --chat --print-ids c.jsonl
+	echo '{"messages": []}' >c.jsonl
+	fails 3 'without messages' llmc-tokenize -m m --chat --print-ids c.jsonl
+	echo '{"message": []}' >c.jsonl
+	fails 3 "no field 'messages'" llmc-tokenize -m m --chat --print-ids c.jsonl
+	echo '["hi"]' >c.jsonl
+	fails 3 'not an object' llmc-tokenize -m m --chat --print-ids c.jsonl
+	echo '[{"role": "user", "content": "a"}]' >c.jsonl
+	chat_model include '{% include "x" %}'
+	fails 4 "line 1: the tag 'include' is not supported" llmc-tokenize -m include --chat --print-ids c.jsonl
+	chat_model filter '{{ messages | xmlattr }}'
+	fails 4 "the filter 'xmlattr' is not supported" llmc-tokenize -m filter --chat --print-ids c.jsonl
+	chat_model broken '{% if messages %}'
+	fails 3 'endif' llmc-tokenize -m broken --chat --print-ids c.jsonl
+	chat_model forever '{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}'
+	fails 4 'end soon enough' llmc-tokenize -m forever --chat --print-ids c.jsonl
+	chat_model date '{{ strftime_now("%d %b %Y") }}'
+	fails 4 'asks for the date' llmc-tokenize -m date --chat --print-ids c.jsonl
+	run -0 as_text date --chat-date 2024-02-29 <c.jsonl
+	[ "$output" = '29 Feb 2024' ]
+	fails 2 'no date' llmc-tokenize -m date --chat --chat-date 2023-02-29 --print-ids c.jsonl
+	fails 2 'NAME=VALUE' llmc-tokenize -m m --chat --chat-set x --print-ids c.jsonl
+	fails 2 'for --chat' llmc-tokenize -m m --chat-set x=1 --print-ids c.jsonl
+	fails 2 'template' llmc-tokenize -m m --chat --add-special yes --print-ids c.jsonl
+	fails 4 'no chat template' llmc-tokenize -m "$DEMO" --chat --print-ids c.jsonl
+}
+
+@test "text comes through compressors, by its bytes and not its name" {
+	bundle m.llmc eval.txt
+	try llmc-tokenize -m m.llmc --print-ids eval.txt -o want
+	for c in gzip bzip2 xz zstd; do
+		command -v $c >/dev/null || continue
+		n=$((n + 1))
+		$c -c eval.txt >packed
+		try llmc-tokenize -m m.llmc --print-ids packed -o got
+		same got want
+		try_sh 'cat packed | llmc-tokenize -m m.llmc --print-ids -o got'
+		same got want
+		try llmc-tokenize -m m.llmc -d <($c -c want) -o back
+		same back eval.txt
+	done
+	[ "$n" -gt 1 ]
+	gzip -c eval.txt >packed
+	head -c 1000 packed >cut
+	fails 3 "cannot read 'cut'" llmc-tokenize -m m.llmc --print-ids cut
+	printf '%s\n' '{"text":"Once"}' '{"text":" upon"}' | gzip -c >a.jsonl.gz
+	try llmc-tokenize -m m.llmc --print-ids a.jsonl.gz
+	[ "$output" = "$(printf 'Once upon' | llmc-tokenize -m m.llmc --print-ids)" ]
+}
+
+@test "keys that come twice, odd files beside the tokenizer, and one name for two outputs" {
+	bundle m.llmc eval.txt
+	echo '{"text":"a","text":"b"}' >a.jsonl
+	fails 3 "a.jsonl: line 1: jsonl: the key 'text' comes twice" llmc-tokenize -m m.llmc --print-ids a.jsonl
+	sed '0,/"version"/s//"version":"1.0","version"/' "$DEMO/tokenizer.json" >twice.json
+	fails 3 "'version' comes twice" llmc-tokenize -m twice.json --print-ids eval.txt
+	mkdir odd
+	cp "$DEMO/tokenizer.json" odd
+	for f in '[]' '{"bos_token":7}' '{"eos_token":{"contents":"x"}}' '{"additional_special_tokens":[1]}' '{"pad_token":'; do
+		echo "$f" >odd/special_tokens_map.json
+		fails 3 'special_tokens_map.json' llmc-tokenize -m odd --print-ids eval.txt
+	done
+	mkdir old
+	echo '{"a":0,"b":1}' >old/vocab.json
+	echo '#version: 0.2' >old/merges.txt
+	echo ab >ab
+	try llmc-tokenize -m old --print-ids ab
+	[ "$output" = '0 1' ]
+	for f in '[]' '{"x":"y"}' '{"x":-1}' '{"x":1.5}' '{"x":3,"x":4}'; do
+		echo "$f" >old/added_tokens.json
+		fails 3 'added_tokens.json' llmc-tokenize -m old --print-ids ab
+	done
+	echo '{"ab":2}' >old/added_tokens.json
+	try llmc-tokenize -m old --print-ids ab
+	[ "$output" = 2 ]
+	echo '{"a":0},"merges":["a b"],"x":{' >old/vocab.json
+	fails 3 'vocab.json' llmc-tokenize -m old --print-ids ab
+	mkdir d
+	ln -s d e
+	fails 2 'same file' llmc-tokenize -m m.llmc --seqlen 8 eval.txt -o d/x --to-ids e/../d/x
+	fails 2 'same file' llmc-tokenize -m m.llmc --seqlen 8 eval.txt -o x --to-ids ./x
+	absent d/x x
+}
+
+@test "what is not there is bad input, and what cannot be written a failure" {
+	bundle m.llmc eval.txt
+	fails 3 'nowhere' llmc-tokenize -m m.llmc --print-ids nowhere
+	fails 3 'nowhere' llmc-tokenize -m m.llmc -d nowhere
+	fails 3 'nowhere' llmc-tokenize --from-ids nowhere -o x
+	fails 3 'nowhere' llmc-tokenize -m m.llmc -d --from-ids nowhere
+	fails 3 'cannot read' llmc-tokenize -m m.llmc --print-ids .
+	fails 5 'nowhere/x' llmc-tokenize -m m.llmc --print-ids eval.txt -o nowhere/x
+}

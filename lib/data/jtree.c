@@ -134,6 +134,41 @@ static int string(struct parse *p)
 	return 0;
 }
 
+/* As a reader has it that takes the digits as one whole number and then scales that by a power of ten, rounding
+ * twice; digits that do not fit in 64 bits count as none. */
+static double scaled(const char *s)
+{
+	bool minus = *s == '-', point = false, full = false;
+	uint64_t sig = 0;
+	long exp = 0, e = 0;
+	char pow[32];
+	double f;
+
+	for (s += minus; *s && (*s | 32) != 'e'; s++) {
+		unsigned d = (unsigned)(*s - '0');
+
+		if (*s == '.') {
+			point = true;
+			continue;
+		}
+		full |= sig > (UINT64_MAX - d) / 10;
+		if (!full)
+			sig = sig * 10 + d;
+		exp += full && !point ? 1 : !full && point ? -1 : 0;
+	}
+	if (*s)
+		e = strtol(s + 1, NULL, 10);
+	exp += e > 100000 ? 100000 : e < -100000 ? -100000 : e;
+	if (!sig)
+		return minus ? -0.0 : 0.0;
+	f = (double)sig;
+	for (; exp < -308; exp += 308)
+		f /= 1e308;
+	snprintf(pow, sizeof(pow), "1e%ld", exp < 0 ? -exp : exp);
+	f = exp < 0 ? f / strtod(pow, NULL) : f * strtod(pow, NULL);
+	return minus ? -f : f;
+}
+
 static int number(struct parse *p)
 {
 	char tmp[128];
@@ -177,6 +212,12 @@ static int number(struct parse *p)
 	p->t->v[k].whole = whole;
 	if (whole)
 		p->t->v[k].len = (size_t)strtoll(tmp, NULL, 10);
+	else {
+		double f = scaled(tmp);
+
+		_Static_assert(sizeof(size_t) >= sizeof(double), "a double fits in a length");
+		memcpy(&p->t->v[k].len, &f, sizeof(f));
+	}
 	return 0;
 }
 
@@ -317,6 +358,15 @@ void jtree_free(struct jtree *t)
 	free(t->v);
 	free(t->text);
 	memset(t, 0, sizeof(*t));
+}
+
+double jt_scaled(const struct jnode *v)
+{
+	double f = v->num;
+
+	if (!v->whole)
+		memcpy(&f, &v->len, sizeof(f));
+	return f;
 }
 
 bool jt_is(const struct jnode *v, const char *text)

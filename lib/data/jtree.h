@@ -17,7 +17,7 @@ struct jnode {
 		const char *str;        /* len bytes, then a NUL */
 	};
 	size_t len;                     /* bytes of a string; members of an array or object; a whole number, if it
-	                                 * fits, as int64_t */
+	                                 * fits, as int64_t; of another what jt_scaled gives */
 };
 
 struct jtree {
@@ -37,6 +37,8 @@ void jtree_free(struct jtree *);
 const struct jnode *jt_get(const struct jnode *obj, const char *key);
 const struct jnode *jt_raw(const struct jnode *obj, const char *key);          /* null is returned, too */
 bool jt_is(const struct jnode *str, const char *text);  /* a string that equals text; NULL is none */
+/* The number as the library that defines tokenizer.json reads it, whose last bit may be another: it rounds twice. */
+double jt_scaled(const struct jnode *num);
 /* Typed look-ups: 1 found, 0 absent or null (*out untouched), -1 of another type or range, error set. */
 int jt_bool(const struct jnode *obj, const char *key, bool *out);
 int jt_int(const struct jnode *obj, const char *key, int64_t min, int64_t max, int64_t *out);

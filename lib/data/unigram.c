@@ -22,14 +22,16 @@ static int load_pieces(struct unigram *u, const struct jnode *list, struct vocab
 	JT_EACH(p, list) {
 		const struct jnode *s = p + 1, *score = p + 2;
 
-		if (p->type != JT_ARR || p->len != 2 || s->type != JT_STR || score->type != JT_NUM || !isfinite(score->num))
+		if (p->type != JT_ARR || p->len != 2 || s->type != JT_STR || score->type != JT_NUM ||
+		    !isfinite(jt_scaled(score)))
 			return err_set(ST_BAD, "piece %d is not [text, score]", id);
 		if (vocab_put(vocab, s->str, s->len, id) < 0)
 			return -1;
-		u->score[id++] = score->num;
+		u->score[id] = jt_scaled(score);
 		u->longest = s->len > u->longest ? s->len : u->longest;
-		if (score->num < min)
-			min = score->num;
+		if (u->score[id] < min)
+			min = u->score[id];
+		id++;
 	}
 	for (size_t i = vocab->n; i-- > 0;)     /* the first of equals stays in the trie: begin with the last */
 		if (trie_put(&u->trie, vocab->e[i].s, vocab->e[i].len, vocab->e[i].id) < 0)

@@ -7,21 +7,35 @@ is run by the tests.
     python tests/oracle/tokenizers.py compare bin/llmc-tokenize TOKENIZER [ROUNDS]
         random texts through llmc-tokenize and through the library, until they differ; TOKENIZER is a tokenizer.json
         or a tokenizer.model
+    python tests/oracle/tokenizers.py mixed bin/llmc-tokenize ../shared [PART OF A NAME]
+        more than a megabyte of mixed text (English, code, other scripts, emoji, marks, broken UTF-8, special tokens spelled
+        out, very long words), in one piece and in pieces, there and back, by every tokenizer in ../shared; rank files are
+        held to tiktoken
 
 With tokenizers 0.23.3 and sentencepiece 0.2.3 all files of ../shared compare the same, but for two versions of a thing:
 a Unigram tokenizer.model breaks ties as sentencepiece 0.1.97 does, which compares sums in double precision where 0.2.3
-rounds them first (the golden vectors are 0.1.97's), and InternLM2's piece that is a NUL is used, as 0.1.97 does.
+rounds them first (the golden vectors are 0.1.97's), and InternLM2's piece that is a NUL is used, as 0.1.97 does.  So
+"mixed" is run once with all packages and once, for ".model", with sentencepiece 0.1.97 alone, which is the one to agree:
+then nothing differs, over 1.3 MB for each of 27 tokenizers.
 """
+import base64
+import glob
 import json
+import os
 import random
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import unicodedata
 
 sys.path.pop(0)  # this file has the name of a package
-import tokenizers  # noqa: E402
-from tokenizers import Tokenizer  # noqa: E402
+try:
+    import tokenizers  # noqa: E402
+    from tokenizers import Tokenizer  # noqa: E402
+except ImportError:  # "mixed ... .model" needs sentencepiece alone
+    tokenizers = None
 
 STRINGS = [
     "", " ", "  ", "a", "Hello world", " Hello  world ", "-a--b-", "--", "a-", "It's 3.14, isn't it?",
@@ -270,10 +284,237 @@ def compare(tool, path, rounds=100):
     return 0
 
 
+# --- mixed text ---
+
+SCRIPTS = ["Съешь ещё этих мягких французских булок, да выпей чаю. ", "色は匂へど散りぬるを我が世誰ぞ常ならむ。", "天地玄黃，宇宙洪荒。日月盈昃，辰宿列張。", "키스의 고유조건은 입술끼리 만나야 하고 ",
+           "نص حكيم له سر قاطع وذو شأن عظيم ", "दीवारबंद जयपुर ऐसी दुनिया है ", "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า ", "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία. ", "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. ",
+           "Dès Noël, où un zéphyr haï me vêt… ", "דג סקרן שט בים מאוכזב ", "👩‍👩‍👧‍👦 👍🏽 🇩🇪🇫🇷 ❤️ 🏴󠁧󠁢󠁥󠁮󠁧󠁿 ", "e\u0301\u0323 a\u0308o\u0328\u0301 Z\u0351\u036b\u0343a\u0336\u0321l\u0353g\u0489o ", "ﬁ ﬀ ½ ² Ⅷ ㎏ ｱﾞ ％ Å ſ K ", "\u00a0\u2003\u3000\u200b\u2028\u0085\ufeff "]
+BROKEN = [b"\xff", b"\xc3", b"\xe4\xb8", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\x80", b"\xf8\x88\x80\x80\x80", b"\x80\xbf", b"ok\xe2\x28\xa1"]
+
+
+def long_word(r):
+    n = r.choice([100, 1000, 5000, 20000])
+    return r.choice([lambda: "a" * n, lambda: base64.b64encode(r.randbytes(n)).decode(), lambda: "-" * n, lambda: "".join(chr(r.randint(0x4e00, 0x9fff)) for _ in range(n // 3)),
+                     lambda: " " * (n // 10), lambda: "\n" * (n // 10), lambda: "0123456789" * (n // 10), lambda: "ab" * (n // 2), lambda: "\u0301" * (n // 10), lambda: "🙂" * (n // 4),
+                     lambda: "".join(r.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(n))])()
+
+
+def mixed_pieces(shared, special):
+    """Pieces of text, bytes, that together are more than a megabyte."""
+    r, out, size = random.Random(2), [], 0
+    english = open(shared + "/data/wikitext-2/valid.txt", encoding="utf-8").read().splitlines(True)
+    web = open(shared + "/data/calib/c4.utf8", encoding="utf-8").read().splitlines(True)
+    here = os.path.dirname(os.path.abspath(__file__)) + "/../../"
+    code = "".join(open(f, encoding="utf-8").read() for f in sorted(glob.glob(here + "lib/base/*.c") + glob.glob(here + "tests/*.py") + [here + "Makefile"])).splitlines(True)
+    while size < 1300000:
+        k = r.random()
+        if k < 0.25:
+            t = "".join(r.choice(english) for _ in range(r.randint(1, 3)))
+        elif k < 0.35:
+            t = r.choice(web)[:3000]
+        elif k < 0.55:
+            i = r.randrange(len(code))
+            t = "".join(code[i:i + r.randint(1, 20)])
+        elif k < 0.75:
+            t = "".join(r.choice(SCRIPTS) for _ in range(r.randint(1, 8)))
+        elif k < 0.9:
+            t = random_text(r)
+        elif k < 0.97:
+            t = r.choice(["", " ", "x", "\n"]) + r.choice(special) * r.randint(1, 2) + r.choice(["", " ", "y", "\n\n"]) + r.choice(special)[:r.randint(0, 20)]
+        elif k < 0.99:
+            t = long_word(r)
+        else:
+            t = r.choice(OLD)
+        b = t.encode()
+        if r.random() < 0.1:
+            at = r.randint(0, len(b))
+            b = b[:at] + r.choice(BROKEN) + b[at:]
+        out.append(b)
+        size += len(b)
+    return out
+
+
+def valid(b):
+    return b.decode("utf-8", "replace")
+
+
+class Json:
+    """The tokenizers library."""
+    def __init__(self, text):
+        self.t = Tokenizer.from_str(text)
+        self.special = [a.content for a in self.t.get_added_tokens_decoder().values() if a.content] or ["<s>"]
+
+    def encode(self, b):
+        return self.t.encode(valid(b), add_special_tokens=False).ids
+
+    def pieces(self, texts):
+        return [i for e in self.t.encode_batch(texts) for i in e.ids]  # with special tokens
+
+    def decode(self, ids):
+        return self.t.decode(ids, skip_special_tokens=False).encode()
+
+    auto = True
+
+
+class Piece:
+    """The sentencepiece library."""
+    def __init__(self, path):
+        import sentencepiece
+        self.t = sentencepiece.SentencePieceProcessor(model_file=path)
+        self.special = ["<s>", "</s>", "<unk>", "<0x41>", "[INST]", "\u2581"]
+
+    def encode(self, b):
+        return self.t.encode(b)
+
+    def pieces(self, texts):
+        return [i for t in texts for i in self.t.encode(t)]
+
+    def decode(self, ids):
+        return self.t.decode(ids).encode()
+
+    auto = False
+
+
+class Ranks:
+    """The tiktoken library."""
+    def __init__(self, path, regex, special, nfc):
+        import tiktoken
+        from tiktoken.load import load_tiktoken_bpe
+        ranks = load_tiktoken_bpe(path)
+        self.t = tiktoken.Encoding("x", pat_str=regex, mergeable_ranks=ranks, special_tokens={s: len(ranks) + i for i, s in enumerate(special)})
+        self.special, self.nfc = special, nfc
+
+    def encode(self, b):
+        t = valid(b)
+        return self.t.encode(unicodedata.normalize("NFC", t) if self.nfc else t, allowed_special="all")
+
+    def pieces(self, texts):
+        return [i for t in texts for i in self.encode(t.encode())]
+
+    def decode(self, ids):
+        return valid(self.t.decode_bytes(ids)).encode()
+
+    auto = False
+
+
+def gguf_arrays(path):
+    """The vocabulary arrays of a GGUF file."""
+    width = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+    b = open(path, "rb").read()
+    at, out = 24, {}
+
+    def num(fmt):
+        nonlocal at
+        v = struct.unpack_from("<" + fmt, b, at)[0]
+        at += struct.calcsize(fmt)
+        return v
+
+    def value(t):
+        nonlocal at
+        if t == 8:
+            n = num("Q")
+            at += n
+            return b[at - n:at].decode()
+        if t == 9:
+            t, n = num("I"), num("Q")
+            return [value(t) for _ in range(n)]
+        at += width[t]
+        return b[at - width[t]:at]
+
+    for _ in range(struct.unpack_from("<Q", b, 16)[0]):
+        key = value(8)
+        out[key] = value(num("I"))
+    return out
+
+
+def assemble(pipeline, vocab, merges=None):
+    """A tokenizer.json from a pipeline of pipelines.json and a vocabulary."""
+    model = dict(pipeline["model_options"], vocab=vocab)
+    if merges is not None:
+        model["merges"] = merges
+    added = [token(a[0], a[1], special="s" in a[2], normalized="n" in a[2], lstrip="l" in a[2], rstrip="r" in a[2]) for a in pipeline["added_tokens"]]
+    return json.dumps({"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": pipeline["normalizer"],
+                       "pre_tokenizer": pipeline["pre_tokenizer"], "post_processor": pipeline["post_processor"], "decoder": pipeline["decoder"], "model": model})
+
+
+def merges_of(path):
+    return [m for m in open(path, encoding="utf-8").read().split("\n") if m and not m.startswith("#version")]
+
+
+OPT = {"tokenizer_class": "GPT2Tokenizer", "add_bos_token": True, "bos_token": "</s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "</s>", "additional_special_tokens": ["<s>", "<unk>"]}
+ROBERTA = {"tokenizer_class": "RobertaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": {"content": "<mask>", "lstrip": True}}
+
+
+def targets(shared, tmp):
+    """(name, what llmc-tokenize is given, a function that makes the reference)."""
+    d = shared + "/data/tokenizers/"
+    pipes = json.load(open(shared + "/reference/golden/tokenizers/pipelines.json"))["tokenizers"]
+    for f in sorted(glob.glob(d + "*/tokenizer.json") + glob.glob(shared + "/models/*/tokenizer.json")):
+        yield f, f, lambda f=f: Json(open(f, encoding="utf-8").read())
+    for f in sorted(glob.glob(d + "*/*.model") + glob.glob(shared + "/models/*/*.model")):
+        if "llama3" not in f:
+            yield f, f, lambda f=f: Piece(f)
+    llama3 = [t[1] for t in sorted(pipes["llama3"]["added_tokens"])]
+    regex = {n: pipes[n]["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] for n in ("llama3", "qwen2")}
+    yield d + "llama3 (ranks)", d + "llama3/tokenizer.model", lambda: Ranks(d + "llama3/tokenizer.model", regex["llama3"], llama3, False)
+    yield d + "qwen2 (ranks)", d + "qwen2/qwen.tiktoken", lambda: Ranks(d + "qwen2/qwen.tiktoken", regex["qwen2"], ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], True)
+    for name, src, conf in (("gpt2", "gpt2", None), ("opt", "opt", OPT), ("roberta", "opt", ROBERTA)):
+        os.mkdir(tmp + "/" + name)
+        for f in ("vocab.json", "merges.txt"):
+            shutil.copy(d + src + "/" + f, tmp + "/" + name)
+        if conf:
+            json.dump(conf, open(tmp + "/" + name + "/tokenizer_config.json", "w"))
+        yield name + " (vocab.json, merges.txt)", tmp + "/" + name, lambda name=name, src=src: Json(assemble(
+            pipes[name], json.load(open(d + src + "/vocab.json", encoding="utf-8")), merges_of(d + src + "/merges.txt")))
+    words = open(d + "bert/vocab.txt", encoding="utf-8").read().rstrip("\n").split("\n")
+    yield "bert (vocab.txt)", d + "bert/vocab.txt", lambda: Json(assemble(pipes["bert"], {w: i for i, w in enumerate(words)}))
+    for name in ("starcoder", "deepseek-llm", "deepseek-coder"):
+        g = gguf_arrays(glob.glob(d + name + "/*.gguf")[0])
+        added = {a[1] for a in pipes[name]["added_tokens"]}
+        vocab = {t: i for i, t in enumerate(g["tokenizer.ggml.tokens"]) if t not in added or i < 10}
+        text = assemble(pipes[name], vocab, g["tokenizer.ggml.merges"])
+        open(tmp + "/" + name + ".json", "w", encoding="utf-8").write(text)
+        yield name + " (from GGUF)", tmp + "/" + name + ".json", lambda text=text: Json(text)
+
+
+def mixed(tool, shared, part):
+    """Nonzero when a tokenizer differs."""
+    tool, worst = os.path.abspath(tool), 0
+    with tempfile.TemporaryDirectory() as tmp:
+        def run(*args):
+            return subprocess.run([tool, "-q"] + list(args), capture_output=True, check=True).stdout
+
+        for name, path, make in targets(shared, tmp):
+            if part not in name:
+                continue
+            ref = make()
+            pieces = mixed_pieces(shared, ref.special)
+            whole = b"".join(pieces)
+            open(tmp + "/text", "wb").write(whole)
+            with open(tmp + "/pieces.jsonl", "w") as f:
+                f.writelines(json.dumps({"text": valid(b)}) + "\n" for b in pieces)
+            want = ref.encode(whole)
+            run("-m", path, "--add-special", "no", "--print-ids", tmp + "/text", "-o", tmp + "/ids")
+            got = [int(x) for x in open(tmp + "/ids").read().split()]
+            want_pieces = ref.pieces([valid(b) for b in pieces])
+            got_pieces = [int(x) for x in run("-m", path, "--add-special", "auto" if ref.auto else "no", "--print-ids", tmp + "/pieces.jsonl").split()]
+            back = run("-m", path, "-d", tmp + "/ids")
+            same = [got == want, got_pieces == want_pieces, back == ref.decode(got)]
+            print("%s: %d bytes, %d tokens: %s" % (name, len(whole), len(want), "the same" if all(same) else "DIFFERS %s" % same), flush=True)
+            for a, b in ((got, want), (got_pieces, want_pieces)):
+                if a != b:
+                    i = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+                    print("  at token %d of %d and %d: got %s, want %s, after %r" % (i, len(a), len(b), a[i:i + 8], b[i:i + 8], ref.decode(b[max(0, i - 6):i + 8])))
+            worst |= not all(same)
+    return worst
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["parts"]:
         parts(sys.argv[2])
     elif sys.argv[1:2] == ["compare"]:
         sys.exit(compare(sys.argv[2], sys.argv[3], *map(int, sys.argv[4:5])))
+    elif sys.argv[1:2] == ["mixed"]:
+        sys.exit(mixed(sys.argv[2], sys.argv[3], (sys.argv[4:] or [""])[0]))
     else:
         sys.exit(__doc__)
