@@ -32,7 +32,7 @@ static const struct opt own[] = {
 static const struct opt_tool tool = {
 	.name = "llmc-pack", .usage = "-f FORMAT -o DIR [options] [FILE]",
 	.about = "turn a bundle into a model directory",
-	.groups = OPT_RESUME | OPT_TALK, .own = own
+	.groups = OPT_RESUME | OPT_DRY | OPT_JSON | OPT_TALK, .own = own
 };
 
 int main(int argc, char **argv)

@@ -73,13 +73,22 @@ small=(hidden=256 ffn=1024 heads=8 kv=2 vocab=512)
 }
 
 @test "disk of the plan is the file that comes" {
-	local want
+	local want f a
 
 	generated m.llmc "${small[@]}" layers=3
 	try llmc-quant -n -j -w int4:g64:asym m.llmc -o q.llmc
 	want=$(jq '.[] | select(.stage == "total") | .disk' <<<"$output")
 	try llmc-quant -w int4:g64:asym m.llmc -o q.llmc
 	about "$want" "$(stat -c %s q.llmc)" 0.05
+	for f in '-f vllm' '-f hf --dequantize' '-f hf --dequantize --dtype f32'; do
+		read -ra a <<<"$f"
+		try llmc-pack -n -j "${a[@]}" -o d q.llmc
+		[ ! -e d ]
+		want=$(field '.[] | select(.stage == "total") | .disk')
+		try llmc-pack "${a[@]}" -o d q.llmc
+		about "$want" "$(du -sb d | cut -f1)" 0.05
+		rm -r d
+	done
 }
 
 @test "hidden states in memory or in a file: the same bytes" {

@@ -46,9 +46,11 @@ void eval_plan(struct pass *const *e, int n, const struct tokens *t, double resu
 	double held = 0;
 
 	for (int i = 0; i < n; i++) {
-		if (plan_begin(i ? &more : &p, calib_dev(e[i]->c), e[i]->in) < 0)
+		if (plan_begin(i ? &more : &p, e[i]->in) < 0)
 			die_err();
-		if (i) {                /* its sizes, not its measures */
+		if (i == 0)
+			plan_device(&p, calib_dev(e[i]->c));
+		else {                  /* its sizes, not its measures */
 			p.mapped = more.mapped;
 			p.embed = more.embed;
 			p.block = more.block;

@@ -281,6 +281,12 @@ void pack_run(const struct packer *pk, const struct pack_opt *o)
 
 	if (!in || start(&p, in) < 0 || (pk->begin && pk->begin(&p) < 0))
 		die_err();
+	if (common.dry) {
+		if (pack_plan(o, p.m, in) < 0)
+			die_err();
+		bundle_close(in);
+		return;
+	}
 	p.dir = open_dir(&p);
 	if (!p.dir) {
 		say(0, "'%s' is complete already", o->out);

@@ -44,6 +44,8 @@ extern const struct packer packer_hf, packer_vllm;
 const struct packer *packer_find(const char *name);
 const struct packer *const *packer_list(void);          /* NULL-terminated */
 
+/* What -n says of it.  -1: error set. */
+int pack_plan(const struct pack_opt *, const struct model *, struct bundle_in *);
 /* Reads the bundle, writes the directory; dies when it cannot, and leaves nothing behind. */
 void pack_run(const struct packer *, const struct pack_opt *);
 

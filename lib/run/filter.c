@@ -318,8 +318,10 @@ static int plan(struct host *h)
 {
 	struct plan p;
 
-	if (plan_begin(&p, h->run.calib ? h->run.dev : NULL, h->in) < 0)
+	if (plan_begin(&p, h->in) < 0)
 		return -1;
+	if (h->run.calib)
+		plan_device(&p, h->run.dev);
 	h->f->plan(h->st, &h->run, &p);
 	plan_print(&p);
 	return 0;

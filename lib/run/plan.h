@@ -25,8 +25,10 @@ struct plan {
 	double embed, block;            /* bytes stored of the embedding and of the first layer */
 };
 
-/* Measures the device (NULL: there is none) and reads the bundle as far as its first layer.  -1: error set. */
-int plan_begin(struct plan *, struct dev *, struct bundle_in *);
+/* Reads the bundle as far as its first layer, which may be fetched then.  -1: error set. */
+int plan_begin(struct plan *, struct bundle_in *);
+void plan_device(struct plan *, struct dev *);          /* measures its rates; after plan_begin */
+double process_bytes(void);                             /* of memory that this process holds now */
 int plan_stage(struct plan *, const char *name);        /* index of a stage, a new one at the end */
 /* While the stage runs, this much is in use beside the base. */
 void plan_memory(struct plan *, int stage, double bytes);

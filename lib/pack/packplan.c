@@ -1,0 +1,54 @@
+/* What packing would need (-n): the first layer tells what a block becomes. */
+#include "pack/pack.h"
+
+#include "base/err.h"
+#include "base/out.h"
+#include "run/plan.h"
+
+/* Bytes of tensor i in the directory. */
+static double packed(const struct pack_opt *o, const struct model *m, const struct block *b, int i)
+{
+	const struct tensor *t = &b->t[i];
+	double n = (double)tensor_count(t);
+
+	if (b->q[i].spec.fmt == Q_NONE)
+		return n * (double)dtype_size(o->dtype == DT_NONE ? t->dt : o->dtype);
+	if (o->dequantize)
+		return n * (double)dtype_size(o->dtype == DT_NONE ? m->dtype : o->dtype);
+	return qrec_bits(&b->q[i], tensor_rows(t), tensor_cols(t)) / 8;
+}
+
+int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in *in)
+{
+	double layer = 0, most = 0;
+	double grow = o->dtype == DT_NONE ? 1 : (double)dtype_size(o->dtype) / (double)dtype_size(m->dtype);
+	int embed, blocks;
+	struct plan p;
+	struct block b;
+
+	if (plan_begin(&p, in) < 0)
+		return -1;
+	if (!p.block)
+		return err_set(ST_BAD, "'%s' has no layer", bundle_name(in));
+	embed = plan_stage(&p, "embed");
+	blocks = plan_stage(&p, "blocks");
+	if (bundle_get_block(in, &b) < 0)
+		return -1;
+	for (int i = 0; i < b.nt; i++) {
+		double n = packed(o, m, &b, i);
+
+		layer += n;
+		most = n > most && b.q[i].spec.fmt != Q_NONE ? n : most;
+	}
+	block_free(&b);
+	plan_memory(&p, embed, p.embed);
+	plan_bytes(&p, embed, 2 * p.embed);
+	p.stage[embed].disk = (p.embed + head_bytes(m)) * grow;
+	plan_memory(&p, embed, head_bytes(m));
+	plan_memory(&p, blocks, p.block + most);
+	plan_bytes(&p, blocks, (p.block + layer) * m->n_layer);
+	p.stage[blocks].disk = layer * m->n_layer;
+	plan_print(&p);
+	stdout_close();
+	return 0;
+}
