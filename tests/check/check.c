@@ -19,6 +19,8 @@ const struct limit limit[NTOL] = {
 	[TOL_BF16_SUM] = { "bf16 sum", 1.5e-6,   4e-6 },          /* inputs rounded beforehand, sums in f32 */
 	[TOL_LOSS]     = { "loss",     2e-7,   1e-6 },          /* nats */
 	[TOL_KL]       = { "kl",       5e-7,   2e-6 },          /* of the largest term's scale */
+	[TOL_NLL_F32]  = { "nll f32",  1e-6,   5e-6 },          /* nats, of the mean over a text: sums in another order */
+	[TOL_NLL_BF16] = { "nll bf16", 2e-3,   5e-3 },          /* nats, likewise: inputs of products rounded */
 	[TOL_FACTOR]   = { "factor",   3e-6,   1e-5 },          /* |u'uh - 1| / (|u'u| |h|) */
 };
 
@@ -329,8 +331,13 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1 && !strcmp(argv[1], "--bench"))
 		return bench(argc > 2 ? atoi(argv[2]) : 0);
+	if (argc > 1 && !strcmp(argv[1], "--limits")) {
+		for (int i = 0; i < NTOL; i++)
+			printf("%s\t%g\t%g\n", limit[i].name, limit[i].warn, limit[i].fail);
+		return 0;
+	}
 	if (argc > 1)
-		die(ST_USAGE, "usage: check [--bench [THREADS]]");
+		die(ST_USAGE, "usage: check [--bench [THREADS] | --limits]");
 	find_levels();
 	for (int i = 0; i < nlevel; i++) {
 		if (level[i].dnnl)              /* the kernels of the level before */

@@ -4,6 +4,7 @@
  *
  *	check                           TAP
  *	check --bench [THREADS]         rates, as TSV
+ *	check --limits                  the table of tolerances: name, warning, failure
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -16,7 +17,8 @@
 
 /* How far a result may be from the formula, as a part of its scale (the caller says what that is: the value
  * itself, or for a sum the sum of absolute values).  Above warn a line is printed, above fail it fails. */
-enum tol { TOL_EXACT, TOL_F32, TOL_F32_SUM, TOL_BF16, TOL_BF16_SUM, TOL_LOSS, TOL_KL, TOL_FACTOR, NTOL };
+enum tol { TOL_EXACT, TOL_F32, TOL_F32_SUM, TOL_BF16, TOL_BF16_SUM, TOL_LOSS, TOL_KL, TOL_FACTOR,
+           TOL_NLL_F32, TOL_NLL_BF16 /* tests/soak/exact.sh */, NTOL };
 struct limit {
 	const char *name;
 	double warn, fail;
