@@ -207,6 +207,21 @@ ids() {
 	[ "$(od -An -c ids | tr -d ' ')" = '\n' ]
 }
 
+@test "special tokens have their text, or with --skip-special none" {
+	require shared models/stories260K
+	local m=$SHARED/models/stories260K
+	for f in "$m/tokenizer.json" "$m/tokenizer.model"; do
+		echo 1 403 407 261 378 2 >ids
+		try llmc-tokenize -m "$f" -d --skip-special ids
+		[ "$output" = 'Once upon a time' ]
+	done
+	try llmc-tokenize -m "$m/tokenizer.json" -d ids
+	[ "$output" = '<s> Once upon a time</s>' ]
+	fails 2 '--decode' llmc-tokenize -m "$m" --skip-special --print-ids ids
+	echo 1 999999 >ids
+	fails 3 '999999 is outside' llmc-tokenize -m "$m" -d ids
+}
+
 # A directory with stories260K's tokenizer, or the demo's, and a chat template in it.
 chat_model() {
 	mkdir "$1"

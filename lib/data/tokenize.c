@@ -23,7 +23,7 @@ struct opts {
 	struct strlist set;
 	int64_t seqlen, samples;
 	int special;                    /* enum tok_special */
-	bool chat, print_ids, decode;
+	bool chat, print_ids, decode, skip_special;
 };
 #define AT(f) offsetof(struct opts, f)
 
@@ -50,6 +50,8 @@ static const struct opt rows[] = {
 	  .help = "write the ids of the whole input as text, on one line" },
 	{ .name = "decode", .letter = 'd', .type = O_FLAG, .off = AT(decode), .flags = OPT_QUIET,
 	  .help = "ids, as --print-ids writes them or from --from-ids, to text" },
+	{ .name = "skip-special", .type = O_FLAG, .off = AT(skip_special), .flags = OPT_QUIET,
+	  .help = "with --decode: special tokens leave no text" },
 	{ .name = "from-ids", .type = O_FILE, .off = AT(from_ids), .arg = "FILE",
 	  .help = "the rows of a safetensors file or token bundle instead of text" },
 	{ .name = "to-ids", .type = O_FILE, .off = AT(to_ids), .arg = "FILE", .flags = OPT_QUIET,
@@ -199,7 +201,7 @@ static void put_text(const struct job *j, struct out *out, const int32_t *ids, s
 	for (size_t i = 0; i < n; i++)
 		if (ids[i] < 0 || ids[i] >= tok_size(j->tok))
 			die(ST_BAD, "token id %d is outside the vocabulary of %lld", ids[i], (long long)tok_size(j->tok));
-	s = tok_decode(j->tok, ids, n, false, &len);
+	s = tok_decode(j->tok, ids, n, j->o.skip_special, &len);
 	if (!s)
 		die_err();
 	out_write(out, s, len);
@@ -345,6 +347,8 @@ static void check_usage(const struct opts *o, int operands)
 		die(ST_USAGE, "rows come from '%s', there is no text to be read", o->from_ids);
 	if (o->print_ids && (o->decode || o->from_ids || o->to_ids))
 		die(ST_USAGE, "--print-ids is for text");
+	if (o->skip_special && !o->decode)
+		die(ST_USAGE, "--skip-special is for --decode");
 	if (o->decode && o->to_ids)
 		die(ST_USAGE, "--decode gives text, --to-ids does not");
 	if (o->to_ids && common.output && same_file(o->to_ids, common.output))
