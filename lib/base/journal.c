@@ -316,7 +316,8 @@ void journal_close(struct journal *j)
 void journal_remove(struct journal *j)
 {
 	for (int i = 0; i < j->nside; i++)
-		unlink(j->side[i]);
+		if (unlink(j->side[i]) && errno != ENOENT)
+			warn("cannot remove '%s': %s", j->side[i], strerror(errno));
 	if (unlink(j->path))
 		warn("cannot remove '%s': %s", j->path, strerror(errno));
 	journal_close(j);
