@@ -42,7 +42,7 @@ static double one(struct plan *p, struct pass *e, int T, double other)
 
 void eval_plan(struct pass *const *e, int n, const struct tokens *t, double results)
 {
-	struct plan p, more;
+	struct plan p = { 0 }, more;
 	double held = 0;
 
 	for (int i = 0; i < n; i++) {
