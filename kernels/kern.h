@@ -35,9 +35,10 @@ struct kern {
 	void (*axpy)(float *y, const float *x, float a, int64_t n);
 
 	/* One query q[D] over keys k[T, D] and values v[T, Dv]: o[Dv] = sum_j p_j v_j, p = softmax of
-	 * t_j = cap(scale q.k_j) + slope * j, cap(s) = cap > 0 ? cap tanh(s / cap) : s.  s: [T] scratch. */
+	 * t_j = cap(scale (q.k_j + bias_j)) + slope * j, cap(s) = cap > 0 ? cap tanh(s / cap) : s.  bias [T] or
+	 * NULL; s: [T] scratch. */
 	void (*attn)(float *o, const float *q, const float *k, int64_t ldk, const float *v, int64_t ldv, int64_t T,
-	             int D, int Dv, float scale, float cap, float slope, double *s);
+	             int D, int Dv, float scale, float cap, float slope, const float *bias, double *s);
 
 	/* One row of a tile of scores, for a softmax that sees its keys tile by tile.  s[i] = q.k of the key at
 	 * j0 + i (any origin), of which [lo, hi) are visible, 0 <= lo < hi <= n; the others become 0.  With t as
@@ -121,7 +122,7 @@ void glu_quick_gelu_ref(float *, const float *, const float *, int64_t);
 void axpy_ref(float *, const float *, float, int64_t);
 void scal_ref(float *, float, int64_t);
 void attn_ref(float *, const float *, const float *, int64_t, const float *, int64_t, int64_t, int, int, float, float,
-              float, double *);
+              float, const float *, double *);
 float softmax_ref(float *, int64_t, int64_t, int64_t, int64_t, float, float, float, float *, float *);
 float softmax16_ref(uint16_t *, const float *, int64_t, int64_t, int64_t, float, float *, float *);
 double lse_ref(const float *, int64_t, int32_t *);

@@ -9,7 +9,7 @@ static double bend(double s, double cap)
 }
 
 void attn_ref(float *o, const float *q, const float *k, int64_t ldk, const float *v, int64_t ldv, int64_t T, int D,
-              int Dv, float scale, float cap, float slope, double *s)
+              int Dv, float scale, float cap, float slope, const float *bias, double *s)
 {
 	double max = -INFINITY, sum = 0;
 
@@ -17,6 +17,7 @@ void attn_ref(float *o, const float *q, const float *k, int64_t ldk, const float
 		s[j] = 0;
 		for (int d = 0; d < D; d++)
 			s[j] += (double)q[d] * k[j * ldk + d];
+		s[j] += bias ? (double)bias[j] : 0;
 		s[j] = bend(s[j] * scale, cap) + (double)slope * (double)j;
 		max = fmax(max, s[j]);
 	}

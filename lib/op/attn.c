@@ -59,6 +59,8 @@ static void tile(const struct attn *t, float *s, float *o, float *max, float *su
 			memset(s + r * nk, 0, (size_t)nk * sizeof(*s));
 			continue;
 		}
+		if (a->bias)
+			k->axpy(s + r * nk, a->bias + (kv * t->G + r / nq) * a->T + j0, 1, hi);
 		f = k->softmax(s + r * nk, nk, lo, hi, j0 - i, a->scale, a->cap,
 		               a->slope ? a->slope[kv * t->G + r / nq] : 0, max + r, sum + r);
 		if (f != 1)

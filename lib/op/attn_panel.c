@@ -94,6 +94,8 @@ static void tile(const struct attn *t, const struct work *w, int64_t kv, int64_t
 			memset(p, 0, (size_t)nk * sizeof(*p));
 			continue;
 		}
+		if (a->bias)
+			k->axpy(s, a->bias + (kv * t->G + r / nq) * a->T + j0, 1, least(i + 1 - j0, nk));
 		if (a->cap > 0 || slope != 0) {
 			f = k->softmax(s, nk, lo, hi, j0 - i, a->scale, a->cap, slope, w->max + r, w->sum + r);
 			k->f32_bf16(p, s, nk);

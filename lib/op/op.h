@@ -22,6 +22,7 @@ struct attn_args {
 	float cap;                      /* > 0: s = cap * tanh(s / cap), before the mask */
 	int window;                     /* > 0: key j visible to query i iff i - window < j <= i */
 	const float *slope;             /* [H] ALiBi slopes, added as slope * j; or NULL */
+	const float *bias;              /* [H, T], added to q.k of head and key before `scale`; or NULL */
 };
 
 struct ops {

@@ -115,7 +115,7 @@ static void attn_item(void *arg, int64_t i, int worker)
 	t->h->k.attn(o, a->q + row * a->ldq + head * a->D,
 	             a->k + (first + lo) * a->ldk + kv * a->D, a->ldk, a->v + (first + lo) * a->ldv + kv * a->Dv,
 	             a->ldv, pos - lo + 1, a->D, a->Dv, a->scale, a->cap, a->slope ? a->slope[head] : 0,
-	             t->s + (int64_t)worker * a->T);
+	             a->bias ? a->bias + head * a->T + lo : NULL, t->s + (int64_t)worker * a->T);
 	if (t->o->dt != DT_F32)
 		t->h->k.f32_bf16((uint16_t *)t->o->data + to, o, a->Dv);
 }

@@ -169,7 +169,7 @@ static void attention(double r32, double r16)
 		struct tensor q = matrix(DT_F32, rows, wq), k = matrix(DT_F32, rows, wk), v = matrix(DT_F32, rows, wk);
 		struct tensor o = matrix(DT_F32, rows, wq);
 		struct attn_args a = { q.data, k.data, v.data, wq, wk, wk, s[i].n, s[i].T, s[i].H, s[i].K, s[i].D,
-		                       s[i].D, 1 / sqrtf((float)s[i].D), 0, 0, NULL };
+		                       s[i].D, 1 / sqrtf((float)s[i].D), 0, 0, NULL, NULL };
 		char name[64];
 
 		b.y = o;

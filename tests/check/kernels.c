@@ -359,19 +359,22 @@ static void check_attn(const struct level *l)
 	for (int T = 1; T < 40; T += 7) {
 		int D = 5, Dv = 3;
 		float *q = floats(D, 1), *k = floats(T * 8, 0), *v = floats(T * 4, 2), *o = floats(Dv, 3);
+		float *bias = floats(T, 4);
 		double *s = guarded(T, sizeof(*s), 0), p[40], z = 0;
 
 		seed((uint64_t)T);
 		fill(q, D, FILL_NORMAL);
 		fill(k, T * 8, FILL_NORMAL);
 		fill(v, T * 4, FILL_NORMAL);
+		fill(bias, T, FILL_NORMAL);
 		where("T %d", T);
-		l->k.attn(o, q, k, 8, v, 4, T, D, Dv, 0.4f, 3, 0.1f, s);
+		l->k.attn(o, q, k, 8, v, 4, T, D, Dv, 0.4f, 3, 0.1f, bias, s);
 		for (int j = 0; j < T; j++) {
 			double t = 0;
 
 			for (int d = 0; d < D; d++)
 				t += (double)q[d] * k[j * 8 + d];
+			t += (double)bias[j];
 			z += p[j] = exp(3 * tanh(t * 0.4f / 3) + 0.1f * (double)j);
 		}
 		for (int d = 0; d < Dv; d++) {
@@ -389,6 +392,7 @@ static void check_attn(const struct level *l)
 		release(k);
 		release(v);
 		release(o);
+		release(bias);
 		release(s);
 	}
 	test_end();

@@ -186,7 +186,7 @@ static void check_gemm(const struct level *l)
 	test_end();
 }
 
-struct attn_case { int n, T, H, K, D, Dv, window; float cap, slope; };
+struct attn_case { int n, T, H, K, D, Dv, window; float cap, slope; bool bias; };
 
 static void attn_case(const struct level *l, const struct attn_case *c, bool half)
 {
@@ -196,19 +196,20 @@ static void attn_case(const struct level *l, const struct attn_case *c, bool hal
 	float *o = floats(rows * ldo, 1);
 	uint16_t *o16 = guarded(rows * ldo, 2, 1);
 	struct tensor O = tensor_view(o, DT_F32, rows, ldo), O16 = tensor_view(o16, DT_BF16, rows, ldo);
-	float *slope = floats(c->H, 0), scale = 1 / sqrtf((float)c->D);
+	float *slope = floats(c->H, 0), *bias = floats((int64_t)c->H * c->T, 0), scale = 1 / sqrtf((float)c->D);
 	double *p = malloc((size_t)c->T * sizeof(*p));
 	struct attn_args a = { q, k, v, ldq, ldk, ldv, c->n, c->T, c->H, c->K, c->D, c->Dv, scale, c->cap,
-	                       c->window, c->slope > 0 ? slope : NULL };
+	                       c->window, c->slope > 0 ? slope : NULL, c->bias ? bias : NULL };
 
 	seed((uint64_t)(c->T * 100 + c->H));
 	fill(q, rows * ldq, FILL_NORMAL);
 	fill(k, rows * ldk, FILL_NORMAL);
 	fill(v, rows * ldv, FILL_NORMAL);
+	fill(bias, (int64_t)c->H * c->T, FILL_NORMAL);
 	for (int h = 0; h < c->H; h++)
 		slope[h] = c->slope * (float)pow(2, -8.0 * (h + 1) / c->H);
-	where("n %d, T %d, H %d/%d, D %d/%d, window %d, cap %g, slope %g", c->n, c->T, c->H, c->K, c->D, c->Dv,
-	      c->window, (double)c->cap, (double)c->slope);
+	where("n %d, T %d, H %d/%d, D %d/%d, window %d, cap %g, slope %g, bias %d", c->n, c->T, c->H, c->K, c->D,
+	      c->Dv, c->window, (double)c->cap, (double)c->slope, c->bias);
 	l->dev->mm = half ? DT_BF16 : DT_F32;
 	expect(l->dev->ops->attn(l->dev, &O, &a) == 0, "attn returns 0");
 	expect(l->dev->ops->attn(l->dev, &O16, &a) == 0, "attn to BF16 returns 0");
@@ -227,7 +228,7 @@ static void attn_case(const struct level *l, const struct attn_case *c, bool hal
 
 				for (int d = 0; d < c->D; d++)
 					t += (double)q[r * ldq + h * c->D + d] * k[(base + j) * ldk + kv * c->D + d];
-				t *= scale;
+				t = (t + (c->bias ? (double)bias[(int64_t)h * c->T + j] : 0)) * scale;
 				t = c->cap > 0 ? c->cap * tanh(t / c->cap) : t;
 				p[j] = t + (c->slope > 0 ? (double)slope[h] * (double)j : 0);
 				top = fmax(top, p[j]);
@@ -255,15 +256,17 @@ static void attn_case(const struct level *l, const struct attn_case *c, bool hal
 	release(o);
 	release(o16);
 	release(slope);
+	release(bias);
 }
 
 static void check_attn(const struct level *l)
 {
 	static const struct attn_case c[] = {
-		{ 1, 1, 1, 1, 1, 1, 0, 0, 0 }, { 3, 17, 3, 1, 8, 8, 0, 0, 0 }, { 2, 63, 4, 2, 17, 5, 0, 0, 0 },
-		{ 1, 65, 9, 3, 64, 64, 20, 0, 0 }, { 2, 172, 4, 4, 16, 24, 0, 20, 0 },
-		{ 1, 172, 6, 2, 16, 16, 0, 0, 1 }, { 1, 600, 2, 1, 8, 8, 1, 0, 0 },
-		{ 1, 1100, 2, 2, 16, 8, 530, 10, 1 }, { 1, 700, 16, 1, 8, 8, 0, 0, 0 },
+		{ 1, 1, 1, 1, 1, 1, 0, 0, 0, false }, { 3, 17, 3, 1, 8, 8, 0, 0, 0, true },
+		{ 2, 63, 4, 2, 17, 5, 0, 0, 0, false }, { 1, 65, 9, 3, 64, 64, 20, 0, 0, false },
+		{ 2, 172, 4, 4, 16, 24, 0, 20, 0, false }, { 1, 172, 6, 2, 16, 16, 0, 0, 1, false },
+		{ 1, 600, 2, 1, 8, 8, 1, 0, 0, false }, { 1, 1100, 2, 2, 16, 8, 530, 10, 1, true },
+		{ 1, 700, 16, 1, 8, 8, 0, 0, 0, true },
 	};
 
 	for (int half = 0; half < 2; half++) {
