@@ -4,12 +4,10 @@
 #define GGUF_H
 
 #include "base/mem.h"
+#include "import/ggml.h"
 
 enum gguf_vtype {
 	GV_U8, GV_I8, GV_U16, GV_I16, GV_U32, GV_I32, GV_F32, GV_BOOL, GV_STR, GV_ARR, GV_U64, GV_I64, GV_F64, GV_N
-};
-enum ggml_type {                        /* those we decode; a file may hold others */
-	GT_F32 = 0, GT_F16 = 1, GT_Q4_0 = 2, GT_Q4_1 = 3, GT_Q5_0 = 6, GT_Q5_1 = 7, GT_Q8_0 = 8, GT_BF16 = 30
 };
 
 struct gguf_str {
@@ -55,12 +53,5 @@ int gguf_string(const struct gguf *, const char *key, struct gguf_str *out);
 int gguf_array(const struct gguf *, const char *key, enum gguf_vtype, const struct gguf_kv **out);
 /* The string at *p of a string array; moves *p to the next. */
 struct gguf_str gguf_next(const uint8_t **p);
-
-const char *ggml_type_name(uint32_t type);              /* "Q4_1"; "type 99" is the caller's business: NULL */
-/* Bytes of n elements, n a multiple of the block; 0 when the type is not one of ours. */
-uint64_t ggml_bytes(uint32_t type, uint64_t n);
-int ggml_block(uint32_t type);                          /* elements of a block: 1 or 32; 0 as above */
-/* n elements to F32, n a multiple of the block. */
-void ggml_f32(float *dst, const void *src, uint32_t type, uint64_t n);
 
 #endif

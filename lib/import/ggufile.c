@@ -129,7 +129,7 @@ static int list(struct source *s, struct ggufile *q, enum dtype dt)
 		if (!ggml_block(t->type)) {
 			const char *n = ggml_type_name(t->type);
 
-			return err_set(ST_UNSUP, "GGUF: tensor '%s' has type %s%.0u; read are F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1",
+			return err_set(ST_UNSUP, "GGUF: tensor '%s' has type %s%.0u, which is not read",
 			               t->name, n ? n : "number ", n ? 0 : t->type);
 		}
 		o->name = arena_strdup(&s->mem, gguf_hf_name(t->name, buf, sizeof(buf)));
@@ -213,6 +213,7 @@ int ggufile_open(struct source *s, const char *path, enum dtype dt)
 	s->priv = q;
 	s->close = close_file;
 	s->read = read_tensor;
+	s->decoded = true;
 	if (rfile_open(&q->f, arena_strdup(&s->mem, path)) < 0 || read_head(q) < 0)
 		return -1;
 	source_stamp(s, &q->f.mark);

@@ -133,6 +133,46 @@ static void test_blocks(void)
 	cJSON_Delete(v);
 }
 
+static double number(const cJSON *c, const char *key)
+{
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(c, key);
+
+	return cJSON_IsNumber(v) ? v->valuedouble : NAN;
+}
+
+/* Blocks of 256, decoded by ggml: byte k is 37 k + 11 mod 256, but for the fields given. */
+static void test_k_blocks(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t type;
+	} t[] = { { "Q2_K", GT_Q2_K }, { "Q3_K", GT_Q3_K }, { "Q4_K", GT_Q4_K }, { "Q5_K", GT_Q5_K },
+	{ "Q6_K", GT_Q6_K }, { "IQ4_XS", GT_IQ4_XS } };
+	cJSON *v = load_json(GOLDEN "gguf_blocks.json"), *all = cJSON_GetObjectItem(v, "blocks");
+
+	for (size_t k = 0; k < sizeof(t) / sizeof(*t); k++) {
+		const cJSON *b = cJSON_GetObjectItem(all, t[k].name), *f;
+		uint8_t raw[256];
+		float got[256];
+		char hex[24];
+
+		is_int((long long)ggml_bytes(t[k].type, 256), (long long)number(b, "bytes"), t[k].name);
+		for (int i = 0; i < 256; i++)
+			raw[i] = (uint8_t)(37 * i + 11);
+		cJSON_ArrayForEach(f, cJSON_GetObjectItem(b, "f16_fields")) {
+			int at = atoi(strchr(f->string, '_') + 1);
+			uint16_t h = f32_f16((float)f->valuedouble);
+
+			raw[at] = (uint8_t)h;
+			raw[at + 1] = (uint8_t)(h >> 8);
+		}
+		ggml_f32(got, raw, t[k].type, 256);
+		snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)fnv(got, sizeof(got)));
+		is_str(hex, cJSON_GetStringValue(cJSON_GetObjectItem(b, "decoded_f32_fnv1a64")), "decodes to ggml's bits");
+	}
+	cJSON_Delete(v);
+}
+
 static const struct source_file *side(const struct source *s, const char *name)
 {
 	for (int i = 0; i < s->nfile; i++)
@@ -147,13 +187,6 @@ static int find(const struct source *s, const char *name)
 		if (!strcmp(s->t[i].name, name))
 			return i;
 	return -1;
-}
-
-static double number(const cJSON *c, const char *key)
-{
-	const cJSON *v = cJSON_GetObjectItemCaseSensitive(c, key);
-
-	return cJSON_IsNumber(v) ? v->valuedouble : NAN;
 }
 
 /* Names, shapes and bits of every tensor that the gguf package wrote, as it reads them back itself. */
@@ -399,6 +432,7 @@ int main(void)
 	plan(0);
 	test_parser();
 	test_blocks();
+	test_k_blocks();
 	test_tiny();
 	test_llama3();
 	test_pretokenizers();
