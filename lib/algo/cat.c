@@ -165,15 +165,14 @@ static int books(struct cat *c, struct bundle_in *in)
 static int64_t count(const struct cat *c)
 {
 	const struct model *m = bundle_model(c->in[0]);
-	int64_t per[3] = { 0 }, dim[MAXDIM], n = 0;
-	int nd;
+	int64_t n = 0;
 
-	for (int r = 0; r < R_N; r++)
-		for (int p = 0; p < P_N; p++)
-			per[role_home((enum role)r)] += role_shape(m, (enum role)r, (enum part)p, &nd, dim);
-	for (int i = 0; i < c->n_layer + 2; i++)
-		if (c->keep[i])
-			n += per[i == 0 ? BLK_KIND_EMBED : i == c->n_layer + 1 ? BLK_KIND_HEAD : BLK_KIND_DENSE];
+	for (int i = 0; i < c->n_layer + 2; i++) {
+		struct want w = WANT_FIRST;
+
+		while (c->keep[i] && model_wants(m, i == 0 ? BLK_EMBED : i == c->n_layer + 1 ? BLK_HEAD : i - 1, &w))
+			n++;
+	}
 	return n;
 }
 

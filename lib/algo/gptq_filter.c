@@ -39,25 +39,26 @@ struct work {
 	struct state *st;
 	struct run *run;
 	struct block *b;
-	float *gram[MAX_SITE];          /* [width, width], from the first micro-batch to done() */
-	float *cross[MAX_SITE];         /* [width, width] sum of (twin - x) x^T, with --match */
-	int64_t tokens[MAX_SITE];
+	/* of the site that is seen */
+	float *gram;                    /* [width, width], from the first micro-batch to done() */
+	float *cross;                   /* [width, width] sum of (twin - x) x^T, with --match */
+	int64_t tokens;
 };
 
 /* Are there linears at this site that the rules want quantized? */
-static bool wants(void *arg, const struct site *s, int k)
+static bool wants(void *arg, const struct site *s)
 {
 	struct work *w = arg;
+	char label[64];
 
-	(void)k;
 	for (int l = 0; l < s->nlin; l++)
-		if (rules_find(&w->run->rules, w->b->index, role_name(s->lin[l]))->fmt != Q_NONE)
+		if (rules_find(&w->run->rules, w->b->index, role_label(s->lin[l], s->expert, label))->fmt != Q_NONE)
 			return true;
 	return false;
 }
 
 /* cross += (twin - x)^T x, some rows at a time in F32 */
-static int see_twin(struct work *w, const struct site *s, int k, const struct tensor *x, const struct tensor *twin)
+static int see_twin(struct work *w, const struct site *s, const struct tensor *x, const struct tensor *twin)
 {
 	enum { ROWS = 1024 };
 	struct dev *dev = w->run->dev;
@@ -66,8 +67,8 @@ static int see_twin(struct work *w, const struct site *s, int k, const struct te
 	float *f = xmalloc(2 * size * sizeof(*f)), *d = f + size;
 	int r = 0;
 
-	if (!w->cross[k])
-		w->cross[k] = xcalloc((size_t)n * (size_t)n, sizeof(float));
+	if (!w->cross)
+		w->cross = xcalloc((size_t)n * (size_t)n, sizeof(float));
 	for (int64_t i = 0; i < rows && r == 0; i += ROWS) {
 		int64_t m = rows - i < ROWS ? rows - i : ROWS;
 		size_t at = (size_t)(i * n) * e, count = (size_t)(m * n);
@@ -77,22 +78,22 @@ static int see_twin(struct work *w, const struct site *s, int k, const struct te
 		for (size_t j = 0; j < count && r == 0; j++)
 			d[j] -= f[j];
 		if (r == 0)
-			r = dev->ops->gemm(dev, 1, 0, n, n, m, 1, d, n, f, n, 1, w->cross[k], n);
+			r = dev->ops->gemm(dev, 1, 0, n, n, m, 1, d, n, f, n, 1, w->cross, n);
 	}
 	free(f);
 	return r;
 }
 
-static int see(void *arg, const struct site *s, int k, const struct tensor *x, const struct tensor *twin)
+static int see(void *arg, const struct site *s, const struct tensor *x, const struct tensor *twin)
 {
 	struct work *w = arg;
 	struct tensor h;
 
-	if (!w->gram[k])
-		w->gram[k] = xcalloc((size_t)s->width * (size_t)s->width, sizeof(float));
-	h = tensor_view(w->gram[k], DT_F32, s->width, s->width);
-	w->tokens[k] += tensor_rows(x);
-	if (twin && see_twin(w, s, k, x, twin) < 0)
+	if (!w->gram)
+		w->gram = xcalloc((size_t)s->width * (size_t)s->width, sizeof(float));
+	h = tensor_view(w->gram, DT_F32, s->width, s->width);
+	w->tokens += tensor_rows(x);
+	if (twin && see_twin(w, s, x, twin) < 0)
 		return -1;
 	return w->run->dev->ops->gram(w->run->dev, &h, x);
 }
@@ -137,7 +138,7 @@ static int rtn_loss(struct work *w, const struct qrec *like, const struct gptq_h
 }
 
 /* Rows [r0, r0 + n) of a linear, whose floats go into buf; losses are added up. */
-static int solve_rows(struct work *w, struct linear *l, const struct gptq_hess *h, int k, int64_t r0, int64_t n,
+static int solve_rows(struct work *w, struct linear *l, const struct gptq_hess *h, int64_t r0, int64_t n,
                       float *buf, double loss[2])
 {
 	const struct gptq_opts *o = &w->st->o;
@@ -146,7 +147,7 @@ static int solve_rows(struct work *w, struct linear *l, const struct gptq_hess *
 	double some = 0, rtn = 0;
 
 	if (linear_rows(l, w->b, r0, r0 + n, buf) < 0 ||
-	    (w->cross[k] && gptq_aim(dev, h, o->match, w->cross[k], w->tokens[k], buf, n) < 0) ||
+	    (w->cross && gptq_aim(dev, h, o->match, w->cross, w->tokens, buf, n) < 0) ||
 	    gptq_solve(&q, dev, o, h, buf, n, &some) < 0 || (o->compare && rtn_loss(w, &q, h, buf, n, &rtn) < 0))
 		return -1;
 	loss[0] += some;
@@ -154,14 +155,14 @@ static int solve_rows(struct work *w, struct linear *l, const struct gptq_hess *
 	return 0;
 }
 
-static int solve(struct work *w, enum role role, const struct gptq_hess *h, int k)
+static int solve(struct work *w, int i, const struct gptq_hess *h)
 {
 	struct state *st = w->st;
 	struct linear l;
 	double loss[2] = { 0, 0 };
 	int64_t step = gptq_slice(h->n);
 	float *buf;
-	int r = linear_open(&l, w->run, w->b, role, (enum scale_opt)st->scale);
+	int r = linear_open(&l, w->run, w->b, i, (enum scale_opt)st->scale);
 
 	if (r <= 0)
 		return r;
@@ -174,27 +175,42 @@ static int solve(struct work *w, enum role role, const struct gptq_hess *h, int 
 	buf = xmalloc((size_t)step * (size_t)l.in * sizeof(*buf));
 	r = 0;
 	for (int64_t r0 = 0; r0 < l.out && r == 0; r0 += step)
-		r = solve_rows(w, &l, h, k, r0, l.out - r0 < step ? l.out - r0 : step, buf, loss);
+		r = solve_rows(w, &l, h, r0, l.out - r0 < step ? l.out - r0 : step, buf, loss);
 	free(buf);
 	if (r < 0)
-		return err_at("'%s'", role_name(role));
+		return err_at("'%s'", l.role);
 	report(w, &l, h, loss[0], loss[1]);
 	return linear_store(&l, w->b, !calib_has_twin(w->run->calib));
 }
 
-static int done(void *arg, const struct site *s, int k)
+static void unseen(struct work *w, const struct site *s)
+{
+	size_t n = (size_t)s->width;
+
+	w->gram = xcalloc(n * n, sizeof(*w->gram));
+	for (size_t i = 0; i < n; i++)
+		w->gram[i * n + i] = 1;
+	w->tokens = 1;
+	warn("block %d: no token of the calibration set goes to expert %d: its %s is rounded without it", w->b->index,
+	     s->expert, s->name);
+}
+
+static int done(void *arg, const struct site *s)
 {
 	struct work *w = arg;
 	struct gptq_hess h;
 	int r;
 
-	r = gptq_prepare(&h, w->run->dev, &w->st->o, w->gram[k], s->width, w->tokens[k]);
-	w->gram[k] = NULL;
+	if (!w->gram)                           /* an expert that no token went to: rounded, as by itself */
+		unseen(w, s);
+	r = gptq_prepare(&h, w->run->dev, &w->st->o, w->gram, s->width, w->tokens);
+	w->gram = NULL;
 	for (int l = 0; l < s->nlin && r == 0; l++)
-		r = solve(w, s->lin[l], &h, k);
+		r = solve(w, block_find_expert(w->b, s->lin[l], P_WEIGHT, s->expert), &h);
 	gptq_free(&h);
-	free(w->cross[k]);
-	w->cross[k] = NULL;
+	free(w->cross);
+	w->cross = NULL;
+	w->tokens = 0;
 	return r < 0 ? err_at("%s", s->name) : 0;
 }
 
@@ -220,10 +236,8 @@ static int block(void *st, struct run *run, struct block *b)
 	if (b->kind != BLK_KIND_DENSE)
 		return 0;
 	r = calib_block(run->calib, b, &tap);
-	for (int k = 0; k < MAX_SITE; k++) {
-		free(w.gram[k]);
-		free(w.cross[k]);
-	}
+	free(w.gram);
+	free(w.cross);
 	return r;
 }
 

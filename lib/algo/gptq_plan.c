@@ -28,11 +28,11 @@ struct walk {
 };
 
 /* A linear: its weights, and bytes as stored. */
-static double weights(const struct walk *w, enum role r, int64_t dim[MAXDIM])
+static double weights(const struct walk *w, int layer, enum role r, int64_t dim[MAXDIM])
 {
 	int nd;
 
-	return role_shape(w->m, r, P_WEIGHT, &nd, dim) ? (double)dim[0] * (double)dim[1] : 0;
+	return role_shape(w->m, layer, r, P_WEIGHT, &nd, dim) ? (double)dim[0] * (double)dim[1] : 0;
 }
 
 static double stored(const struct walk *w, double n)
@@ -40,40 +40,58 @@ static double stored(const struct walk *w, double n)
 	return n * (double)dtype_size(w->m->dtype);
 }
 
-static const struct qspec *spec_of(const struct walk *w, int layer, enum role r)
+static const struct qspec *spec_of(const struct walk *w, int layer, enum role r, int expert)
 {
-	return rules_find(&w->run->rules, layer, role_name(r));
-}
+	char label[64];
 
-/* Stage s makes the products of the sites that stage s - 1 fed. */
-static void forward(struct walk *w, int layer, int s, const struct site *site, int nsite)
-{
-	const struct model *m = w->m;
-	double q = (double)m->n_head * m->d_head, kv = (double)m->n_kv * m->d_head, C = m->d_model, F = m->d_ff;
-	double batch = (double)w->need.batch, wide = (double)w->need.wide, copy = 0, touched = 0, scratch;
-
-	for (int k = 0; k < nsite; k++)
-		for (int l = 0; l < site[k].nlin && site[k].stage == s - 1; l++) {
-			int64_t dim[MAXDIM];
-			double n = weights(w, site[k].lin[l], dim);
-
-			if (spec_of(w, layer, site[k].lin[l])->fmt != Q_NONE || m->dtype != w->run->dev->mm)
-				copy += n * w->mm;
-			if ((spec_of(w, layer, site[k].lin[l])->fmt == Q_NONE || w->twin) && w->p->mapped)
-				touched += stored(w, n);
-		}
-	w->held += touched;
-	switch (s) {
-	case 1: scratch = batch * (C * w->mm + (q + 2 * kv) * 4 + (w->mm < 4 ? 4 * kv : 0)); break;
-	case 3: scratch = wide * (C * w->mm + F * (m->gated ? 8 : 4)); break;
-	default: scratch = wide * C * 4;
-	}
-	plan_memory(w->p, w->forward, w->held + copy + scratch + (double)w->need.buffers);
+	return rules_find(&w->run->rules, layer, role_label(r, expert, label));
 }
 
 static double most(double a, double b)
 {
 	return a > b ? a : b;
+}
+
+/* Working memory of a step, which the next one of the stage finds there. */
+static double scratch(const struct walk *w, const struct step *s, double rows)
+{
+	const struct model *m = w->m;
+	double q = (double)m->n_head * m->d_head, kv = (double)m->n_kv * m->d_head, C = m->d_model, F = m->d_ff;
+
+	switch (s->op) {
+	case DO_ATTN: return rows * (C * w->mm + (q + 2 * kv) * 4 + (w->mm < 4 ? 4 * kv : 0));
+	case DO_MLP: return rows * (C * w->mm + F * (m->gated ? 8 : 4));
+	case DO_ADD: return rows * C * 4;
+	case DO_NORM: break;
+	}
+	return 0;
+}
+
+/* Stage s makes the products of the sites that stage s - 1 fed. */
+static void forward(struct walk *w, int layer, int s, const struct program *prog)
+{
+	const struct model *m = w->m;
+	const struct site *site = prog->site;
+	double copy = 0, touched = 0, work = 0;
+	bool attends = false;
+
+	for (int i = 0; i < prog->nstep; i++)
+		attends |= prog->step[i].stage == s && prog->step[i].op == DO_ATTN;
+	for (int i = 0; i < prog->nstep; i++)
+		if (prog->step[i].stage == s)
+			work += scratch(w, &prog->step[i], (double)(attends ? w->need.batch : w->need.wide));
+	for (int k = 0; k < prog->nsite; k++)
+		for (int l = 0; l < site[k].nlin && site[k].stage == s - 1; l++) {
+			int64_t dim[MAXDIM];
+			double n = weights(w, layer, site[k].lin[l], dim);
+
+			if (spec_of(w, layer, site[k].lin[l], 0)->fmt != Q_NONE || m->dtype != w->run->dev->mm)
+				copy += n * w->mm;
+			if ((spec_of(w, layer, site[k].lin[l], 0)->fmt == Q_NONE || w->twin) && w->p->mapped)
+				touched += stored(w, n);
+		}
+	w->held += touched;
+	plan_memory(w->p, w->forward, w->held + copy + work + (double)w->need.buffers);
 }
 
 /* The factor of one site's matrix, and its linears one after the other. */
@@ -86,9 +104,9 @@ static void solve(struct walk *w, int layer, const struct site *s)
 	plan_memory(w->p, w->factor, w->held + square + kept + cross + work);
 	plan_flops(w->p, w->factor, 2.0 / 3 * n * n * n, false, FACTOR);
 	for (int l = 0; l < s->nlin; l++) {
-		const struct qspec *q = spec_of(w, layer, s->lin[l]);
+		const struct qspec *q = spec_of(w, layer, s->lin[l], s->expert);
 		int64_t dim[MAXDIM];
-		double all = weights(w, s->lin[l], dim), rows, more, group;
+		double all = weights(w, layer, s->lin[l], dim), rows, more, group;
 
 		if (q->fmt == Q_NONE)
 			continue;
@@ -122,14 +140,14 @@ static void site_of(struct walk *w, int layer, const struct site *s)
 	bool wanted = false;
 
 	for (int l = 0; l < s->nlin; l++)
-		wanted |= spec_of(w, layer, s->lin[l])->fmt != Q_NONE;
+		wanted |= spec_of(w, layer, s->lin[l], s->expert)->fmt != Q_NONE;
 	if (!wanted)
 		return;
-	see = s->norm || w->need.buffers ? (double)calib_see_bytes(w->run->calib, s) : 0;
+	see = s->of_x || w->need.buffers ? (double)calib_see_bytes(w->run->calib, s) : 0;
 	if (w->twin)
 		twin = n * n * 4 + 1024 * n * 8;
 	/* operands that are rounded first */
-	if (w->twin && s->norm && w->mm < 4)
+	if (w->twin && s->of_x && w->mm < 4)
 		see += (double)calib_see_bytes(w->run->calib, s) / 4;
 	plan_memory(w->p, w->gram, w->held + n * n * 4 + see + twin + (double)w->need.buffers);
 	plan_flops(w->p, w->gram, tokens * n * n, true, GRAM);
@@ -137,11 +155,25 @@ static void site_of(struct walk *w, int layer, const struct site *s)
 	solve(w, layer, s);
 }
 
+/* The rows that go to an expert are taken to be its share. */
+static void expert(struct walk *w, int layer, int e)
+{
+	struct walk one = *w;
+	struct site in, out;
+
+	if (e != SHARED)
+		one.need.tokens = w->need.tokens * w->m->top_k / w->m->n_expert;
+	expert_sites(w->m, e, &in, &out);
+	site_of(&one, layer, &in);
+	site_of(&one, layer, &out);
+	w->held = one.held;
+}
+
 void gptq_plan(struct plan *p, struct run *run, const struct gptq_opts *o)
 {
 	struct walk w = { .p = p, .run = run, .o = o, .m = run->model };
-	struct site site[MAX_SITE];
-	int nsite = model_sites(w.m, site), read = plan_stage(p, "embed");
+	struct program prog;
+	int read = plan_stage(p, "embed");
 	double states;
 
 	w.need = calib_need(run->calib, true);
@@ -157,14 +189,16 @@ void gptq_plan(struct plan *p, struct run *run, const struct gptq_opts *o)
 	plan_output(p, read, p->embed + head_bytes(w.m));
 	for (int i = 0; i < w.m->n_layer; i++) {
 		w.held = states + (p->mapped ? 0 : p->block);
-		for (int s = 0; s < model_stages(w.m); s++) {
-			if (s > 0)
-				forward(&w, i, s, site, nsite);
-			for (int k = 0; k < nsite; k++)
-				if (site[k].stage == s)
-					site_of(&w, i, &site[k]);
+		model_program(w.m, i, &prog);
+		for (int s = 0; s < prog.nstage; s++) {
+			forward(&w, i, s, &prog);
+			for (int k = 0; k < prog.nsite; k++)
+				if (prog.site[k].stage == s)
+					site_of(&w, i, &prog.site[k]);
 		}
-		plan_flops(p, w.forward, (double)w.need.tokens * layer_flops(w.m, calib_seqlen(run->calib)) *
+		for (int e = w.m->d_shared ? SHARED : 0; prog.moe && e < w.m->n_expert; e++)
+			expert(&w, i, e);
+		plan_flops(p, w.forward, (double)w.need.tokens * layer_flops(w.m, i, calib_seqlen(run->calib)) *
 		                         (w.twin ? 2 : 1), true, FORWARD);
 		plan_bytes(p, read, 2 * p->block);
 		plan_output(p, w.columns, p->block);

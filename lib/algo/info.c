@@ -84,19 +84,22 @@ static void tensor_row(struct info *f, const struct block *b, int i)
  * all tensors of the ends. */
 static void summary(const struct block *b, char *buf, size_t n)
 {
-	char kind[R_N * P_N][64], s[64];
-	int count[R_N * P_N], kinds = 0;
+	enum { KINDS = 32 };
+	char kind[KINDS][64], s[64];
+	int count[KINDS], kinds = 0;
 	enum role r;
 	enum part p;
 
 	for (int i = 0; i < b->nt; i++) {
 		int k = 0;
 
-		if (role_parse(b->t[i].name, &r, &p) < 0 || (b->kind == BLK_KIND_DENSE && !(role_linear(r) && p == P_WEIGHT)))
+		if (role_parse(b->t[i].name, &r, &p, NULL) < 0 || (b->kind == BLK_KIND_DENSE && !(role_linear(r) && p == P_WEIGHT)))
 			continue;
 		stored(b, i, s, sizeof(s));
 		while (k < kinds && strcmp(kind[k], s))
 			k++;
+		if (k == KINDS)
+			continue;               /* too many to tell */
 		if (k == kinds) {
 			count[k] = 0;
 			strcpy(kind[kinds++], s);
@@ -119,7 +122,7 @@ static int block_row(struct info *f, const struct member *m)
 	struct sum all = { 0 }, linear = { 0 };
 	struct block b;
 	cJSON *o;
-	char buf[2048];
+	char buf[4096];
 
 	if (bundle_get_block(f->in, &b) < 0)
 		return -1;
@@ -129,7 +132,7 @@ static int block_row(struct info *f, const struct member *m)
 		enum part p;
 
 		add(&all, n, bits);
-		if (!role_parse(b.t[i].name, &r, &p) && role_linear(r) && p == P_WEIGHT)
+		if (!role_parse(b.t[i].name, &r, &p, NULL) && role_linear(r) && p == P_WEIGHT)
 			add(&linear, n, bits);
 		if (f->tensors)
 			tensor_row(f, &b, i);

@@ -14,21 +14,23 @@ static enum dtype scale_dtype(enum scale_opt o, const struct model *m)
 	}
 }
 
-int linear_open(struct linear *l, struct run *run, struct block *b, enum role role, enum scale_opt so)
+int linear_open(struct linear *l, struct run *run, struct block *b, int i, enum scale_opt so)
 {
 	const struct qspec *spec;
-	int i = block_find(b, role, P_WEIGHT);
+	enum role role;
+	enum part part;
+	int expert;
 
 	memset(l, 0, sizeof(*l));
-	if (i < 0)
+	if (i < 0 || role_parse(b->t[i].name, &role, &part, &expert) < 0 || !role_linear(role) || part != P_WEIGHT)
 		return 0;
-	spec = rules_find(&run->rules, b->index, role_name(role));
+	role_label(role, expert, l->role);
+	spec = rules_find(&run->rules, b->index, l->role);
 	if (spec->fmt == Q_NONE)
 		return 0;
 	if (b->q[i].spec.fmt != Q_NONE)
 		return err_set(ST_UNSUP, "'%s' is quantized already", b->t[i].name);
 	l->i = i;
-	l->role = role_name(role);
 	l->out = tensor_rows(&b->t[i]);
 	l->in = tensor_cols(&b->t[i]);
 	qrec_init(&l->q, spec, l->out, l->in, &b->mem);

@@ -102,12 +102,9 @@ static int block(void *st, struct run *run, struct block *b)
 
 	if (b->kind != BLK_KIND_DENSE)
 		return 0;
-	for (int r = 0; r < R_N; r++) {
-		int got;
+	for (int i = 0; i < b->nt; i++) {
+		int got = linear_open(&l, run, b, i, (enum scale_opt)s->scale);
 
-		if (!role_linear((enum role)r))
-			continue;
-		got = linear_open(&l, run, b, (enum role)r, (enum scale_opt)s->scale);
 		if (got < 0 || (got > 0 && round_linear(&l, b) < 0))
 			return -1;
 	}
@@ -149,18 +146,19 @@ static void plan(void *st, struct run *run, struct plan *p)
 	plan_output(p, embed, p->embed + head_bytes(m));
 	for (int i = 0; i < m->n_layer; i++) {
 		double held = p->mapped ? 0 : p->block;
+		struct want w = WANT_FIRST;
 
 		plan_bytes(p, round, 2 * p->block);
 		plan_output(p, round, p->block);
-		for (int r = 0; r < R_N; r++) {
-			int64_t dim[MAXDIM];
+		while (model_wants(m, i, &w)) {
+			const int64_t *dim = w.dim;
 			const struct qspec *q;
+			char label[64];
 			double n;
-			int nd;
 
-			if (!role_linear((enum role)r) || !role_shape(m, (enum role)r, P_WEIGHT, &nd, dim))
+			if (!role_linear(w.role) || w.part != P_WEIGHT)
 				continue;
-			q = rules_find(&run->rules, i, role_name((enum role)r));
+			q = rules_find(&run->rules, i, role_label(w.role, w.expert, label));
 			n = (double)dim[0] * (double)dim[1];
 			held += p->mapped && q->fmt == Q_NONE ? n * (double)dtype_size(m->dtype) : 0;
 			if (q->fmt == Q_NONE)

@@ -148,21 +148,22 @@ static int left_over(const struct decode *d)
 static int decode(struct decode *d, const struct model *m)
 {
 	struct block *b = d->b;
+	struct want w = WANT_FIRST;
+	char name[64];
 	int nt = 0, r = 0;
 
-	for (int role = 0; role < R_N && r >= 0; role++)
-		for (int part = 0; part < P_N && r >= 0; part++) {
-			struct tensor *t = &b->t[nt];
-			const cJSON *rec;
+	while (r >= 0 && model_wants(m, b->index, &w)) {
+		struct tensor *t = &b->t[nt];
+		const cJSON *rec;
 
-			if (role_home((enum role)role) != b->kind ||
-			    !role_shape(m, (enum role)role, (enum part)part, &t->nd, t->dim))
-				continue;
-			t->name = arena_printf(&b->mem, "%s.%s", role_name((enum role)role), part_name((enum part)part));
-			rec = cJSON_GetObjectItemCaseSensitive(d->q, t->name);
-			r = rec ? quantized(d, rec, t, &b->q[nt]) : plain(d, t);
-			nt++;
-		}
+		/* each takes a tensor that is there, so that the room is enough */
+		t->name = arena_strdup(&b->mem, want_name(&w, name));
+		t->nd = w.nd;
+		memcpy(t->dim, w.dim, sizeof(t->dim));
+		rec = cJSON_GetObjectItemCaseSensitive(d->q, t->name);
+		r = rec ? quantized(d, rec, t, &b->q[nt]) : plain(d, t);
+		nt++;
+	}
 	b->nt = nt;
 	return r < 0 ? -1 : left_over(d);
 }
@@ -229,18 +230,36 @@ static int expand(struct arena *mem, const struct block *b, int i, struct tensor
 	return n;
 }
 
+/* Where a tensor stands in the order that model_wants has. */
+struct place_of {
+	enum role role;
+	int expert, i;
+	enum part part;
+};
+
+static int in_order(const void *a, const void *b)
+{
+	const struct place_of *x = a, *y = b;
+
+	return x->role != y->role ? (x->role > y->role) - (x->role < y->role) :
+	       x->expert != y->expert ? (x->expert > y->expert) - (x->expert < y->expert) :
+	       (x->part > y->part) - (x->part < y->part);
+}
+
 struct tensor *block_encode(const struct block *b, struct arena *mem, int *n)
 {
 	struct tensor *t = arena_alloc(mem, (size_t)b->nt * 4 * sizeof(*t));
+	struct place_of *p = xcalloc((size_t)b->nt + 1, sizeof(*p));
+	int k = 0;
 
 	*n = 0;
-	for (int r = 0; r < R_N; r++)
-		for (int p = 0; p < P_N; p++) {
-			int i = block_find(b, (enum role)r, (enum part)p);
-
-			if (i >= 0)
-				*n += expand(mem, b, i, t + *n);
-		}
+	for (int i = 0; i < b->nt; i++)
+		if (b->t[i].name && !role_parse(b->t[i].name, &p[k].role, &p[k].part, &p[k].expert))
+			p[k++].i = i;
+	qsort(p, (size_t)k, sizeof(*p), in_order);
+	for (int i = 0; i < k; i++)
+		*n += expand(mem, b, p[i].i, t + *n);
+	free(p);
 	return t;
 }
 

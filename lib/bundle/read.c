@@ -358,14 +358,14 @@ const struct model *bundle_model(const struct bundle_in *in)
 /* Tensors of the blocks that are there, by the model; a weight counts once, quantized or not. */
 static int64_t tensors(const struct bundle_in *in)
 {
-	int64_t n = 0, dim[MAXDIM];
-	int nd;
+	int64_t n = 0;
 
-	for (int i = 0; i < in->seq.n; i++)
-		for (int r = 0; r < R_N; r++)
-			for (int p = 0; p < P_N; p++)
-				n += role_home((enum role)r) == block_kind(in->seq.index[i]) &&
-				     role_shape(in->model, (enum role)r, (enum part)p, &nd, dim);
+	for (int i = 0; i < in->seq.n; i++) {
+		struct want w = WANT_FIRST;
+
+		while (model_wants(in->model, in->seq.index[i], &w))
+			n++;
+	}
 	return n;
 }
 

@@ -21,18 +21,19 @@ static double one(struct plan *p, struct pass *e, int T, double other)
 	double C = m->d_model, F = m->d_ff, q = (double)m->n_head * m->d_head, kv = (double)m->n_kv * m->d_head;
 	double element = (double)dtype_size(mm), batch = (double)need.batch, states = other + (double)need.memory;
 	double weights, table;
-	double plain = layer_weights(m) * (double)dtype_size(m->dtype);
+	double plain = layer_weights(m, 0) * (double)dtype_size(m->dtype);
 	bool tied = m->flags & MF_TIED;
 
 	plan_memory(p, embed, states + p->embed);
 	plan_bytes(p, embed, p->embed);
 	/* weights that are codes, or of another type than products, are there twice */
-	weights = p->block + (p->block < 0.9 * plain || m->dtype != mm ? layer_weights(m) * element : 0);
+	weights = p->block + (p->block < 0.9 * plain || m->dtype != mm ? layer_weights(m, 0) * element : 0);
 	plan_memory(p, forward, states + (tied && !p->mapped ? p->embed : 0) + weights + (double)need.buffers +
 	                        batch * (C * element + (q + 2 * kv) * 4 + (element < 4 ? 4 * kv : 0)) +
 	                        (double)need.wide * F * (m->gated ? 8 : 4) + batch * model_width(m) * element);
 	plan_bytes(p, forward, p->block * m->n_layer);
-	plan_flops(p, forward, (double)need.tokens * layer_flops(m, T) * m->n_layer, true, FORWARD);
+	for (int i = 0; i < m->n_layer; i++)
+		plan_flops(p, forward, (double)need.tokens * layer_flops(m, i, T), true, FORWARD);
 	p->stage[forward].disk += (double)need.disk;
 	table = tied ? p->embed : head_bytes(m);
 	table += m->dtype == mm ? 0 : (double)m->vocab * C * element;

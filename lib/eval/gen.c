@@ -113,7 +113,7 @@ static int next(struct whole *w, const int32_t *ids, int T, float *x, float *log
 		return -1;
 	for (int i = 0; i < L; i++) {
 		fwd_resize(w->f[i], T);
-		if (fwd_block(w->f[i], 1, x) < 0)
+		if (fwd_block(w->f[i], 1, x) < 0 || (w->m->moe[i] && fwd_mixture(w->f[i], T, x) < 0))
 			return -1;
 	}
 	if (fwd_final(w->f[L], 1, x + (int64_t)(T - 1) * C, x) < 0 || fwd_logits(w->f[L], 1, x, logits) < 0)

@@ -1,5 +1,5 @@
-/* Import: every tensor of the source finds its role, or is named and refused; every role that the model has
- * finds its tensor.  Blocks leave in execution order, one in memory at a time. */
+/* Import: the tensors of a source, by the roles that map.c found for them, leave as blocks in execution order, one in
+ * memory at a time. */
 #include "import/import.h"
 
 #include "base/aside.h"
@@ -10,7 +10,7 @@
 #include "base/tally.h"
 #include "bundle/bundle.h"
 #include "bundle/pg.h"
-#include "model/family.h"
+#include "import/map.h"
 #include "op/meter.h"
 #include "run/memo.h"
 
@@ -19,106 +19,17 @@
 #include <string.h>
 #include <xxhash.h>
 
-typedef int slots[R_N][P_N];            /* index in source.t, -1 = none */
 struct import {
 	struct source *s;
 	struct model m;
 	const struct family *f;
-	slots *layer;                   /* [n_layer]; the ends of the model are in layer 0 */
-	const char **why;               /* [nt]: reason of a tensor that is dropped */
-	bool bare;                      /* the names lack the prefix that the family's have */
-	int prefixed;                   /* tensors met whose name shows which; for refusing a mixture */
+	struct map map;
+	int fused;                      /* source tensor that is in `whole`, of which roles take their rows */
+	char *whole;
 	struct bundle_out *out;
 	struct ledger ledger;
 	struct memo memo;
 };
-
-/* As family_role; -2: error set. */
-static int find_role(struct import *im, const char *name, enum role *role, enum part *part, int *layer)
-{
-	size_t n = family_prefix(im->f);
-	char full[600];
-	bool bare;
-	int r = family_role(im->f, name, role, part, layer);
-
-	if (r > 0 && strncmp(name, im->f->names[R_EMBED], n))
-		return r;                       /* "lm_head": the same in both */
-	bare = r < 0;
-	if (bare) {
-		if (!n || strlen(name) > 512)
-			return -1;
-		snprintf(full, sizeof(full), "%.*s%s", (int)n, im->f->names[R_EMBED], name);
-		r = family_role(im->f, full, role, part, layer);
-	}
-	if (r <= 0)
-		return r;
-	if (im->prefixed++ && bare != im->bare) {
-		err_set(ST_BAD, "tensor '%s' is named with%s the prefix '%.*s', others are not", name,
-		        bare ? "out" : "",
-		        (int)n, im->f->names[R_EMBED]);
-		return -2;
-	}
-	im->bare = bare;
-	return r;
-}
-
-static int map_tensor(struct import *im, int i)
-{
-	const struct tensor *t = &im->s->t[i];
-	enum role role;
-	enum part part;
-	int layer, *slot, r = find_role(im, t->name, &role, &part, &layer);
-
-	if (r < -1)
-		return -1;
-	if (r < 0)
-		return err_set(ST_BAD, "unknown tensor '%s': family '%s' has no role for it", t->name, im->f->name);
-	if (r == 0) {
-		im->why[i] = "a buffer that the configuration says already";
-		return 0;
-	}
-	if (layer >= im->m.n_layer)
-		return err_set(ST_BAD, "unknown tensor '%s': the configuration has %d layers", t->name, im->m.n_layer);
-	if (t->dt != DT_F32 && t->dt != DT_F16 && t->dt != DT_BF16)
-		return err_set(ST_UNSUP, "tensor '%s' is %s; F32, F16 and BF16 are read", t->name, dtype_name(t->dt));
-	slot = &im->layer[layer][role][part];
-	if (*slot >= 0)
-		return err_set(ST_BAD, "tensor '%s' comes twice", t->name);
-	*slot = i;
-	return 0;
-}
-
-/* The head that is there is the head: a configuration that says "tied" then speaks of how training went. */
-static void settle_head(struct import *im)
-{
-	if (im->layer[0][R_HEAD][P_WEIGHT] >= 0 && im->m.flags & MF_TIED) {
-		im->m.flags &= ~(unsigned)MF_TIED;
-		say(1, "the configuration ties the head to the embedding, and the checkpoint has a head of its own: kept");
-	}
-}
-
-static int check_slot(struct import *im, enum role role, enum part part, int layer)
-{
-	int i = im->layer[layer][role][part], nd;
-	int64_t dim[MAXDIM];
-	bool has = role_shape(&im->m, role, part, &nd, dim);
-	struct tensor want = { .nd = nd };
-	char name[256], a[96], b[96];
-
-	if (!has && i < 0)
-		return 0;
-	if (!has)
-		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none",
-		               im->s->t[i].name);
-	if (i < 0)
-		return err_set(ST_BAD, "tensor '%s' is missing",
-		               family_tensor(im->f, role, part, layer, im->bare, name, sizeof(name)));
-	memcpy(want.dim, dim, sizeof(*dim) * (size_t)nd);
-	if (!tensor_same_shape(&want, &im->s->t[i]))
-		return err_set(ST_BAD, "tensor '%s' is %s, the configuration makes it %s", im->s->t[i].name,
-		               tensor_shape(&im->s->t[i], a, sizeof(a)), tensor_shape(&want, b, sizeof(b)));
-	return 0;
-}
 
 static int resolve(struct import *im)
 {
@@ -131,45 +42,75 @@ static int resolve(struct import *im)
 	if (q && !cJSON_IsNull(q)) {
 		if (json_str(q, "quant_method", &how) < 0)
 			return -1;
-		return err_set(ST_UNSUP, "the checkpoint is quantized already ('%.40s'): import takes float weights",
-		               how);
+		if (strcmp(how, "fp8"))                 /* source.c has seen to those */
+			return err_set(ST_UNSUP, "the checkpoint is quantized already ('%.40s'): import takes float weights", how);
 	}
-	im->layer = xmalloc((size_t)im->m.n_layer * sizeof(*im->layer));
-	memset(im->layer, 0xff, (size_t)im->m.n_layer * sizeof(*im->layer));
-	im->why = xcalloc((size_t)im->s->nt + 1, sizeof(*im->why));
-	for (int i = 0; i < im->s->nt; i++)
-		if (map_tensor(im, i) < 0)
+	return map_source(&im->map, im->s, &im->m, im->f);
+}
+
+static int read_tensor(struct import *im, int i, void *data)
+{
+	return im->s->read(im->s, i, data) < 0 ? err_at("tensor '%s'", im->s->t[i].name) : 0;
+}
+
+/* The role's rows of a fused tensor, which is read once for all of its roles. */
+static int load_rows(struct import *im, const struct slot *s, const struct want *w, int layer, struct tensor *t)
+{
+	bool expert = s->fuse->kind == FUSE_EXPERT;
+	const struct tensor *src = &im->s->t[s->src];
+	size_t row = (size_t)tensor_cols(t) * dtype_size(t->dt);
+	char *to = t->data;
+	int64_t from, n;
+
+	if (w->part == P_BIAS)
+		row = dtype_size(t->dt);
+	if (im->fused != s->src) {
+		free(im->whole);
+		im->whole = xmalloc(tensor_bytes(src));
+		im->fused = -1;
+		if (read_tensor(im, s->src, im->whole) < 0)
 			return -1;
-	settle_head(im);
-	for (int l = 0; l < im->m.n_layer; l++)
-		for (int r = 0; r < R_N; r++)
-			for (int p = 0; p < P_N; p++)
-				if ((l == 0 || role_home((enum role)r) == BLK_KIND_DENSE) &&
-				    check_slot(im, (enum role)r, (enum part)p, l) < 0)
-					return -1;
-	/* what lies there, whatever the configuration calls it */
-	for (int r = 0; r < R_N; r++)
-		if (role_linear((enum role)r) && role_home((enum role)r) == BLK_KIND_DENSE &&
-		    im->layer[0][r][P_WEIGHT] >= 0) {
-			im->m.dtype = im->s->t[im->layer[0][r][P_WEIGHT]].dt;
-			break;
-		}
+		im->fused = s->src;
+	}
+	for (int k = expert ? w->expert : 0; k < (expert ? w->expert + 1 : map_spans(&im->map, s)); k++) {
+		map_span(&im->map, s, layer, w->part, k, &from, &n);
+		memcpy(to, im->whole + (size_t)from * row, (size_t)n * row);
+		to += (size_t)n * row;
+	}
 	return 0;
 }
 
-static int load(struct import *im, struct block *b, int k, int i, enum role role, enum part part)
+static int load_heads(struct import *im, const struct slot *s, struct tensor *t)
 {
+	size_t n = tensor_bytes(t) / (size_t)s->n;
+
+	for (int h = 0; h < s->n; h++)
+		if (read_tensor(im, s->heads[h], (char *)t->data + (size_t)h * n) < 0)
+			return -1;
+	return 0;
+}
+
+static int load(struct import *im, struct block *b, int k, const struct slot *s, const struct want *w)
+{
+	char name[64];
 	struct tensor *t = &b->t[k];
 	int64_t bad;
+	int r;
 
-	*t = im->s->t[i];
-	t->name = arena_printf(&b->mem, "%s.%s", role_name(role), part_name(part));
+	t->dt = im->s->t[s->heads && role_expert(w->role) ? s->heads[w->expert] : s->src].dt;
+	memcpy(t->dim, w->dim, sizeof(t->dim));
+	t->nd = w->nd;
+	t->name = arena_strdup(&b->mem, want_name(w, name));
 	t->data = arena_alloc(&b->mem, tensor_bytes(t));
-	if (im->s->read(im->s, i, t->data) < 0)
-		return err_at("tensor '%s'", im->s->t[i].name);
+	if (s->heads && role_expert(w->role))
+		r = read_tensor(im, s->heads[w->expert], t->data);
+	else
+		r = s->fuse ? load_rows(im, s, w, b->index, t) : s->heads ? load_heads(im, s, t) : read_tensor(im, s->src, t->data);
+	if (r < 0)
+		return -1;
 	bad = first_nonfinite(t->data, t->dt, (size_t)tensor_count(t));
 	if (bad >= 0)
-		return err_set(ST_BAD, "tensor '%s' is not finite at element %lld", im->s->t[i].name, (long long)bad);
+		return err_set(ST_BAD, "tensor '%s' is not finite at element %lld", im->s->t[s->src].name, (long long)bad);
 	return 0;
 }
 
@@ -207,18 +148,20 @@ static int load_block(void *arg)
 {
 	struct coming *c = arg;
 	struct import *im = c->im;
-	slots *s = &im->layer[c->kind == BLK_KIND_DENSE ? c->index : 0];
+	slots *s = &im->map.layer[c->kind == BLK_KIND_DENSE ? c->index : 0];
+	const struct want first = WANT_FIRST;
+	struct want w = first;
 	int n = 0, r = 0;
 
-	for (int i = 0; i < R_N; i++)
-		for (int p = 0; p < P_N; p++)
-			n += role_home((enum role)i) == c->kind && (*s)[i][p] >= 0;
+	while (model_wants(&im->m, c->index, &w))
+		n++;
 	block_init(&c->b, c->index, c->kind, n);
 	n = 0;
-	for (int i = 0; i < R_N && r == 0; i++)
-		for (int p = 0; p < P_N && r == 0; p++)
-			if (role_home((enum role)i) == c->kind && (*s)[i][p] >= 0)
-				r = load(im, &c->b, n++, (*s)[i][p], (enum role)i, (enum part)p);
+	for (w = first; r == 0 && model_wants(&im->m, c->index, &w); n++)
+		r = load(im, &c->b, n, &(*s)[w.role][w.part], &w);
+	free(im->whole);
+	im->whole = NULL;
+	im->fused = -1;
 	if (r < 0)
 		block_free(&c->b);
 	return r;
@@ -297,7 +240,7 @@ static cJSON *manifest(const struct import *im, const char **stage)
 	json_put(man, "requires", json_arr());
 	model_json(&im->m, model);
 	json_put(man, "model", model);
-	if (im->bare) {
+	if (im->map.bare) {
 		cJSON *names = json_obj();
 
 		json_put_bool(names, "bare", true);
@@ -332,8 +275,8 @@ static int write_bundle(struct import *im, const char *path)
 	if (im->out) {
 		ledger_begin(&im->ledger, stage);
 		for (int i = 0; i < s->nt; i++)
-			if (im->why[i])
-				ledger_drop(&im->ledger, s->t[i].name, im->why[i]);
+			if (im->map.why[i])
+				ledger_drop(&im->ledger, s->t[i].name, im->map.why[i]);
 		memo_init(&im->memo, &im->ledger, none);
 		r = put_all(im);
 		memo_free(&im->memo);
@@ -352,7 +295,7 @@ static int write_bundle(struct import *im, const char *path)
 
 int import_run(const char *path, const char *out, enum dtype dtype)
 {
-	struct import im = { .s = source_open(path, dtype) };
+	struct import im = { .s = source_open(path, dtype), .fused = -1 };
 	int r;
 
 	if (!im.s)
@@ -360,8 +303,7 @@ int import_run(const char *path, const char *out, enum dtype dtype)
 	r = resolve(&im) < 0 ? -1 : write_bundle(&im, out);
 	if (r == 0)
 		meter_report(NULL);
-	free(im.layer);
-	free(im.why);
+	map_free(&im.map);
 	source_close(im.s);
 	return r;
 }
@@ -370,6 +312,6 @@ void import_list(void)
 {
 	printf("#family\tarchitecture\n");
 	for (const struct family *const *f = family_list(); *f; f++)
-		for (int k = 0; k < 4 && (*f)->match[k]; k++)
+		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++)
 			printf("%s\t%s\n", (*f)->name, (*f)->match[k]);
 }

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/tally.h"
+#include "import/fp8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,8 +135,6 @@ static int open_file(struct source *s, const char *path, enum dtype dtype)
 		return -1;
 	if (!memcmp(magic, "GGUF", 4))
 		return ggufile_open(s, path, dtype);
-	if (dtype != DT_NONE)
-		return err_set(ST_USAGE, "--dtype is for GGUF: a directory's tensors stay as they are");
 	dir = base ? xstrdup(path) : xstrdup(".");
 	if (base)
 		dir[base - path + 1] = '\0';
@@ -155,10 +154,12 @@ struct source *source_open(const char *path, enum dtype dtype)
 		r = err_set(ST_BAD, "cannot open '%s': %s", path, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
 		r = open_file(s, path, dtype);
-	else if (dtype != DT_NONE)
-		r = err_set(ST_USAGE, "--dtype is for GGUF: a directory's tensors stay as they are");
 	else
 		r = hfdir_open(s, path, NULL);
+	if (r == 0 && fp8_is(s))
+		return fp8_open(s, dtype);
+	if (r == 0 && dtype != DT_NONE && !s->decoded)
+		r = err_set(ST_USAGE, "--dtype is for GGUF and FP8: a directory's floats stay as they are");
 	if (r < 0) {
 		source_close(s);
 		return NULL;

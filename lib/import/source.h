@@ -20,6 +20,7 @@ struct source {
 	int nfile;
 	struct tensor *t;               /* [nt]: checkpoint's name, type and shape as read() delivers them; data NULL */
 	int nt;
+	bool decoded;                   /* read() makes floats of other numbers, of the type asked for */
 	uint64_t digest;                /* XXH3-64 of what identifies the checkpoint: see hfdir.c and ggufile.c */
 	uint64_t stamp;                 /* of the weights files: another when one was written or exchanged since */
 	/* All bytes of tensor i into dst.  -1: error set. */
@@ -30,8 +31,8 @@ struct source {
 };
 
 /* path: a Hugging Face directory, a .safetensors file with config.json beside it, or a GGUF file.  dtype: what
- * a GGUF's tensors become, DT_NONE = by what they are; a directory's stay as they are and any other value is
- * refused.  NULL: error set. */
+ * the tensors of a GGUF or of FP8 blocks become, DT_NONE = by what they are; a directory's floats stay as they are and
+ * any other value is refused.  NULL: error set. */
 struct source *source_open(const char *path, enum dtype dtype);
 void source_close(struct source *);
 

@@ -12,16 +12,38 @@ static const struct {
 	bool linear;                    /* methods compress it */
 } roles[R_N] = {
 	[R_EMBED] = { "embed", BLK_KIND_EMBED, false },
+	[R_POS] = { "pos", BLK_KIND_EMBED, false },
+	[R_PROJ_IN] = { "proj.in", BLK_KIND_EMBED, false },
+	[R_NORM_EMBED] = { "norm.embed", BLK_KIND_EMBED, false },
 	[R_NORM_ATTN] = { "norm.attn", BLK_KIND_DENSE, false },
 	[R_Q] = { "attn.q", BLK_KIND_DENSE, true },
+	[R_QA] = { "attn.q_a", BLK_KIND_DENSE, true },
+	[R_NORM_QA] = { "norm.q_a", BLK_KIND_DENSE, false },
+	[R_QB] = { "attn.q_b", BLK_KIND_DENSE, true },
+	[R_KVA] = { "attn.kv_a", BLK_KIND_DENSE, true },
+	[R_NORM_KVA] = { "norm.kv_a", BLK_KIND_DENSE, false },
+	[R_KVB] = { "attn.kv_b", BLK_KIND_DENSE, true },
 	[R_K] = { "attn.k", BLK_KIND_DENSE, true },
 	[R_V] = { "attn.v", BLK_KIND_DENSE, true },
+	[R_NORM_Q] = { "norm.q", BLK_KIND_DENSE, false },
+	[R_NORM_K] = { "norm.k", BLK_KIND_DENSE, false },
 	[R_O] = { "attn.o", BLK_KIND_DENSE, true },
+	[R_NORM_ATTN_OUT] = { "norm.attn_out", BLK_KIND_DENSE, false },
 	[R_NORM_MLP] = { "norm.mlp", BLK_KIND_DENSE, false },
 	[R_GATE] = { "mlp.gate", BLK_KIND_DENSE, true },
 	[R_UP] = { "mlp.up", BLK_KIND_DENSE, true },
 	[R_DOWN] = { "mlp.down", BLK_KIND_DENSE, true },
+	[R_NORM_MLP_OUT] = { "norm.mlp_out", BLK_KIND_DENSE, false },
+	[R_ROUTER] = { "router", BLK_KIND_DENSE, false },
+	[R_SHARED_ROUTER] = { "shared.router", BLK_KIND_DENSE, false },
+	[R_SHARED_GATE] = { "shared.gate", BLK_KIND_DENSE, true },
+	[R_SHARED_UP] = { "shared.up", BLK_KIND_DENSE, true },
+	[R_SHARED_DOWN] = { "shared.down", BLK_KIND_DENSE, true },
+	[R_EXPERT_GATE] = { "gate", BLK_KIND_DENSE, true },     /* "expert.N." before it */
+	[R_EXPERT_UP] = { "up", BLK_KIND_DENSE, true },
+	[R_EXPERT_DOWN] = { "down", BLK_KIND_DENSE, true },
 	[R_NORM_FINAL] = { "norm.final", BLK_KIND_HEAD, false },
+	[R_PROJ_OUT] = { "proj.out", BLK_KIND_HEAD, false },
 	[R_HEAD] = { "head", BLK_KIND_HEAD, false },
 };
 static const char *const parts[P_N] = { [P_WEIGHT] = "weight", [P_BIAS] = "bias" };
@@ -31,9 +53,18 @@ enum blk_kind block_kind(int index)
 	return index == BLK_EMBED ? BLK_KIND_EMBED : index == BLK_HEAD ? BLK_KIND_HEAD : BLK_KIND_DENSE;
 }
 
-const char *role_name(enum role r)
+bool role_expert(enum role r)
 {
-	return roles[r].name;
+	return r == R_EXPERT_GATE || r == R_EXPERT_UP || r == R_EXPERT_DOWN;
+}
+
+const char *role_label(enum role r, int expert, char *buf)
+{
+	if (role_expert(r))
+		snprintf(buf, 64, "expert.%d.%s", expert, roles[r].name);
+	else
+		snprintf(buf, 64, "%s", roles[r].name);
+	return buf;
 }
 
 const char *part_name(enum part p)
@@ -41,17 +72,30 @@ const char *part_name(enum part p)
 	return parts[p];
 }
 
-int role_parse(const char *name, enum role *role, enum part *part)
+int role_parse(const char *name, enum role *role, enum part *part, int *expert)
 {
+	bool one = !strncmp(name, "expert.", 7);
+	int number = 0;
+
+	if (one) {
+		const char *s = name += 7;
+
+		for (; *name >= '0' && *name <= '9' && number < 1 << 20; name++)
+			number = 10 * number + *name - '0';
+		if (name == s || (*s == '0' && name > s + 1) || *name++ != '.')
+			return -1;
+	}
 	for (int r = 0; r < R_N; r++) {
 		size_t n = strlen(roles[r].name);
 
-		if (strncmp(name, roles[r].name, n) || name[n] != '.')
+		if (role_expert((enum role)r) != one || strncmp(name, roles[r].name, n) || name[n] != '.')
 			continue;
 		for (int p = 0; p < P_N; p++)
 			if (!strcmp(name + n + 1, parts[p])) {
 				*role = (enum role)r;
 				*part = (enum part)p;
+				if (expert)
+					*expert = number;
 				return 0;
 			}
 	}
@@ -68,40 +112,83 @@ enum blk_kind role_home(enum role r)
 	return roles[r].home;
 }
 
-/* [out, in] of a role's weight; in 0: a vector of `out`. */
-static bool weight_shape(const struct model *m, enum role r, int64_t *out, int64_t *in)
+/* Norms of a head: one weight for all, or for each of n heads one. */
+static bool head_norm(const struct model *m, int n, int64_t *out, int64_t *in)
 {
+	*out = m->qk_norm == QK_LAYER_EACH ? n : m->d_head;
+	*in = m->qk_norm == QK_LAYER_EACH ? m->d_head : 0;
+	return m->qk_norm != QK_NONE;
+}
+
+/* [out, in] of a role's weight; in 0: a vector of `out`. */
+static bool weight_shape(const struct model *m, int index, enum role r, int64_t *out, int64_t *in)
+{
+	bool moe = index >= 0 && index < m->n_layer && m->moe[index];
 	int64_t C = m->d_model, q = (int64_t)m->n_head * m->d_head, kv = (int64_t)m->n_kv * m->d_head;
 
 	*in = C;
+	*out = C;
 	switch (r) {
-	case R_EMBED: *out = m->vocab; return true;
-	case R_HEAD: *out = m->vocab; return !(m->flags & MF_TIED);
-	case R_Q: *out = q; return true;
-	case R_K: case R_V: *out = kv; return true;
-	case R_O: *out = C; *in = q; return true;
-	case R_GATE: *out = m->d_ff; return m->gated;
-	case R_UP: *out = m->d_ff; return true;
-	case R_DOWN: *out = C; *in = m->d_ff; return true;
-	default: *out = C; *in = 0; return true;        /* a norm */
+	case R_EMBED: *out = m->vocab; *in = m->d_embed ? m->d_embed : C; return true;
+	case R_POS: *out = m->pos_rows; return m->pos_rows > 0;
+	case R_PROJ_IN: *in = m->d_embed; return m->d_embed > 0;
+	case R_PROJ_OUT: *out = m->d_embed; return m->d_embed > 0;
+	case R_HEAD: *out = m->vocab; *in = m->d_embed ? m->d_embed : C; return !(m->flags & MF_TIED);
+	case R_Q: *out = q; return !m->q_rank;
+	case R_QA: *out = m->q_rank; return m->q_rank > 0;
+	case R_NORM_QA: *out = m->q_rank; *in = 0; return m->q_rank > 0;
+	case R_QB: *out = q; *in = m->q_rank; return m->q_rank > 0;
+	case R_KVA: *out = m->kv_rank + m->rope.dim; return m->kv_rank > 0;
+	case R_NORM_KVA: *out = m->kv_rank; *in = 0; return m->kv_rank > 0;
+	case R_KVB: *out = (int64_t)m->n_head * (m->d_head - m->rope.dim + model_dv(m)); *in = m->kv_rank; return m->kv_rank > 0;
+	case R_K: *out = kv; return !m->kv_rank;
+	case R_V: *out = (int64_t)m->n_kv * model_dv(m); return !m->kv_rank;
+	case R_O: *in = (int64_t)m->n_head * model_dv(m); return true;
+	case R_GATE: *out = m->d_ff; return m->gated && !moe;
+	case R_UP: *out = m->d_ff; return !moe;
+	case R_DOWN: *in = m->d_ff; return !moe;
+	case R_ROUTER: *out = m->n_expert; return moe;
+	case R_SHARED_ROUTER: *out = 1; return moe && m->shared_gate;
+	case R_SHARED_GATE: case R_SHARED_UP: *out = m->d_shared; return moe && m->d_shared;
+	case R_SHARED_DOWN: *in = m->d_shared; return moe && m->d_shared;
+	case R_EXPERT_GATE: case R_EXPERT_UP: *out = m->d_expert; return moe;
+	case R_EXPERT_DOWN: *in = m->d_expert; return moe;
+	case R_NORM_Q: return head_norm(m, m->n_head, out, in);
+	case R_NORM_K: return head_norm(m, m->n_kv, out, in);
+	case R_NORM_EMBED: *in = 0; return m->embed_norm;
+	case R_NORM_ATTN_OUT: case R_NORM_MLP_OUT: *in = 0; return m->place == PLACE_SANDWICH;
+	case R_NORM_MLP: *in = 0; return m->place != PLACE_PARALLEL;
+	case R_NORM_FINAL: *in = 0; return !(m->flags & MF_NO_FINAL);
+	case R_NORM_ATTN: *in = 0; return true;
+	case R_N: break;
 	}
+	return false;
 }
 
 static bool has_bias(const struct model *m, enum role r)
 {
 	switch (r) {
-	case R_EMBED: case R_HEAD: return false;
-	case R_Q: case R_K: case R_V: return m->flags & MF_BIAS_QKV;
+	case R_EMBED: case R_POS: case R_PROJ_IN: case R_PROJ_OUT: case R_NORM_QA: case R_QB: case R_NORM_KVA: case R_KVB:
+	case R_SHARED_ROUTER: case R_SHARED_GATE: case R_SHARED_UP: case R_SHARED_DOWN:
+	case R_EXPERT_GATE: case R_EXPERT_UP: case R_EXPERT_DOWN: case R_N: return false;
+	case R_ROUTER: return m->router_bias;
+	case R_QA: case R_KVA: return m->flags & MF_BIAS_QKV;
+	case R_HEAD: return m->flags & MF_BIAS_HEAD;
+	case R_Q: return m->flags & MF_BIAS_QKV && !m->kv_rank;
+	case R_K: case R_V: return m->flags & MF_BIAS_QKV;
 	case R_O: return m->flags & MF_BIAS_O;
 	case R_GATE: case R_UP: case R_DOWN: return m->flags & MF_BIAS_MLP;
-	default: return m->norm == NORM_LAYER;
+	case R_NORM_Q: case R_NORM_K: return m->qk_norm == QK_LAYER;
+	case R_NORM_EMBED: case R_NORM_ATTN: case R_NORM_ATTN_OUT: case R_NORM_MLP: case R_NORM_MLP_OUT:
+	case R_NORM_FINAL: return m->norm == NORM_LAYER;
 	}
+	return false;
 }
 
-bool role_shape(const struct model *m, enum role r, enum part p, int *nd, int64_t *dim)
+bool role_shape(const struct model *m, int index, enum role r, enum part p, int *nd, int64_t *dim)
 {
 	int64_t out, in;
-	bool has = weight_shape(m, r, &out, &in) && (p == P_WEIGHT || has_bias(m, r));
+	bool has = weight_shape(m, index, r, &out, &in) && (p == P_WEIGHT || has_bias(m, r));
 
 	*nd = p == P_WEIGHT && in ? 2 : 1;
 	dim[0] = out;
@@ -109,15 +196,55 @@ bool role_shape(const struct model *m, enum role r, enum part p, int *nd, int64_
 	return has;
 }
 
-int block_find(const struct block *b, enum role role, enum part part)
+bool model_wants(const struct model *m, int index, struct want *w)
+{
+	enum blk_kind kind = block_kind(index);
+
+	for (;;) {
+		if (w->part == P_N)                             /* before the first */
+			w->part = P_WEIGHT;
+		else if (w->part + 1 < P_N)
+			w->part++;
+		else if (role_expert(w->role) && w->expert + 1 < m->n_expert) {
+			w->expert++;
+			w->part = P_WEIGHT;
+		} else {
+			w->role++;
+			w->expert = 0;
+			w->part = P_WEIGHT;
+		}
+		if (w->role >= R_N)
+			return false;
+		if (roles[w->role].home == kind && role_shape(m, index, w->role, w->part, &w->nd, w->dim))
+			return true;
+	}
+}
+
+const char *want_name(const struct want *w, char *buf)
+{
+	size_t n;
+
+	role_label(w->role, w->expert, buf);
+	n = strlen(buf);
+	snprintf(buf + n, 64 - n, ".%s", parts[w->part]);
+	return buf;
+}
+
+int block_find_expert(const struct block *b, enum role role, enum part part, int expert)
 {
 	enum role r;
 	enum part p;
+	int e;
 
 	for (int i = 0; i < b->nt; i++)
-		if (b->t[i].name && !role_parse(b->t[i].name, &r, &p) && r == role && p == part)
+		if (b->t[i].name && !role_parse(b->t[i].name, &r, &p, &e) && r == role && p == part && e == expert)
 			return i;
 	return -1;
+}
+
+int block_find(const struct block *b, enum role role, enum part part)
+{
+	return block_find_expert(b, role, part, 0);
 }
 
 struct tensor *block_get(const struct block *b, enum role role, enum part part)

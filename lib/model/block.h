@@ -13,20 +13,39 @@ enum blk_kind block_kind(int index);
 /* Roles: what a tensor is for, whatever its family calls it.  The tensor's name in the bundle is the role's
  * name and a part: "attn.q" + ".weight" or ".bias". */
 enum role {
-	R_EMBED,
-	R_NORM_ATTN, R_Q, R_K, R_V, R_O,
-	R_NORM_MLP, R_GATE, R_UP, R_DOWN,
-	R_NORM_FINAL, R_HEAD,
+	R_EMBED, R_POS, R_PROJ_IN, R_NORM_EMBED,
+	R_NORM_ATTN, R_Q, R_QA, R_NORM_QA, R_QB, R_KVA, R_NORM_KVA, R_KVB, R_K, R_V, R_NORM_Q, R_NORM_K, R_O, R_NORM_ATTN_OUT,
+	R_NORM_MLP, R_GATE, R_UP, R_DOWN, R_NORM_MLP_OUT,
+	R_ROUTER, R_SHARED_ROUTER, R_SHARED_GATE, R_SHARED_UP, R_SHARED_DOWN, R_EXPERT_GATE, R_EXPERT_UP, R_EXPERT_DOWN,
+	R_NORM_FINAL, R_PROJ_OUT, R_HEAD,
 	R_N
 };
 enum part { P_WEIGHT, P_BIAS, P_N };
 
-const char *role_name(enum role);                               /* "attn.q" */
 const char *part_name(enum part);                               /* "weight" */
-int role_parse(const char *name, enum role *, enum part *);     /* "attn.q.weight"; -1 when it is none (no error set) */
+/* "attn.q.weight", "expert.3.gate.weight"; expert may be NULL, and is 0 where there is none.  -1 when it is no role
+ * (no error set). */
+int role_parse(const char *name, enum role *, enum part *, int *expert);
 bool role_linear(enum role);                                    /* a linear that methods compress */
-/* Shape that the model demands of a role's part: nd and dim set; returns false where the model has none. */
-bool role_shape(const struct model *, enum role, enum part, int *nd, int64_t *dim);
+bool role_expert(enum role);                                    /* there is one for each expert */
+/* "attn.q", "expert.3.gate": what rules match and reports say.  buf of 64. */
+const char *role_label(enum role, int expert, char *buf);
+
+/* A tensor that a model has. */
+struct want {
+	enum role role;
+	enum part part;
+	int expert, nd;
+	int64_t dim[MAXDIM];
+};
+/* The next tensor of a layer, BLK_EMBED or BLK_HEAD, in the order in which they are stored; false: there are no more.
+ * WANT_FIRST goes before the first. */
+#define WANT_FIRST { .part = P_N }
+bool model_wants(const struct model *, int index, struct want *);
+const char *want_name(const struct want *, char *buf);          /* "attn.q.weight"; buf of 64 */
+/* Shape that the model demands of a role's part in a layer (any, at the ends): nd and dim set; false where there is
+ * none. */
+bool role_shape(const struct model *, int index, enum role, enum part, int *nd, int64_t *dim);
 enum blk_kind role_home(enum role);                             /* the kind of block it lives in */
 
 /* What a stage did to a tensor; counted in the ledger. */
@@ -45,6 +64,7 @@ struct block {
 
 /* Weight or bias of a role: index in t and q, -1 if absent. */
 int block_find(const struct block *, enum role, enum part);
+int block_find_expert(const struct block *, enum role, enum part, int expert);
 struct tensor *block_get(const struct block *, enum role, enum part);   /* borrows; NULL if absent */
 /* An empty block with room for nt tensors, all cleared. */
 void block_init(struct block *, int index, enum blk_kind, int nt);

@@ -57,6 +57,9 @@ static bool reads(const struct family *f, const char *key)
 	for (int i = 0; i < CFG_OWN && f->own[i]; i++)
 		if (!strcmp(f->own[i], key))
 			return true;
+	for (const struct cfg_alias *a = f->alias; a && a->key; a++)
+		if (!strcmp(a->key, key))
+			return true;
 	return false;
 }
 
@@ -117,6 +120,9 @@ static int read_keys(struct model *m, const cJSON *config, const struct cfg_key 
 			if ((r = json_str(config, k->key, &s)) > 0)
 				r = act_parse(s, (enum act *)p);
 			break;
+		case CFG_BOOL:
+			r = json_bool(config, k->key, (bool *)p);
+			break;
 		case CFG_FLAG:
 			if ((r = json_bool(config, k->key, &b)) > 0)
 				*(unsigned *)p = b ? *(unsigned *)p | k->arg : *(unsigned *)p & ~k->arg;
@@ -134,7 +140,8 @@ static int rope_keys(const cJSON *p, const char *what)
 	static const char *const known[] = {
 		"rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor", "high_freq_factor",
 		"beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor", "truncate",
-		"original_max_position_embeddings", "finetuned"         /* the last tells history */
+		"original_max_position_embeddings", "short_factor", "long_factor",
+		"finetuned"                     /* tells history */
 	};
 	const cJSON *v;
 
@@ -149,31 +156,59 @@ static int rope_keys(const cJSON *p, const char *what)
 	return 0;
 }
 
-/* Position scaling: `rope_parameters` of newer configurations, `rope_scaling` and `rope_theta` of older. */
-static int read_rope(struct model *m, const cJSON *config)
+static int rope_type(const cJSON *p, enum rope_type *out)
 {
-	static const char *const names[] = { "", "default", "linear", "dynamic", "llama3", "yarn" };
+	static const struct {
+		const char *name;
+		enum rope_type type;
+	} t[] = {
+		{ "default", ROPE_DEFAULT }, { "linear", ROPE_LINEAR }, { "dynamic", ROPE_DYNAMIC }, { "llama3", ROPE_LLAMA3 },
+		{ "yarn", ROPE_YARN }, { "longrope", ROPE_LONG }, { "su", ROPE_LONG }
+	};
+	const char *type = "default";
+	size_t i = 0, n = sizeof(t) / sizeof(*t);
+
+	if (json_str(p, "rope_type", &type) < 0 || (!cJSON_GetObjectItemCaseSensitive(p, "rope_type") &&
+	    json_str(p, "type", &type) < 0))
+		return -1;
+	while (i < n && strcmp(t[i].name, type))
+		i++;
+	if (i == n)
+		return err_set(ST_UNSUP, "rope scaling '%.40s' is not supported", type);
+	*out = t[i].type;
+	return *out == ROPE_DEFAULT || *out == ROPE_LONG || cJSON_GetObjectItemCaseSensitive(p, "factor") ? 0 :
+	       err_set(ST_BAD, "rope scaling '%s' has no 'factor'", type);
+}
+
+static int stretch(const cJSON *p, const char *key, int n, double *out)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(p, key), *v;
+	int i = 0;
+
+	if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != n || n > MAX_STRETCH)
+		return err_set(ST_BAD, "'%s' is not a list of %d factors", key, n);
+	cJSON_ArrayForEach(v, list)
+		out[i++] = cJSON_IsNumber(v) ? v->valuedouble : 0;
+	return 0;
+}
+
+/* Position scaling: `rope_parameters` of newer configurations, `rope_scaling` and `rope_theta` of older. */
+static int read_rope(struct model *m, const struct family *f, const cJSON *config)
+{
 	const cJSON *p = cJSON_GetObjectItemCaseSensitive(config, "rope_parameters");
 	struct rope *r = &m->rope;
-	const char *type = "default", *what = "rope_parameters";
-	double prf = 1;
+	const char *what = "rope_parameters";
+	double prf = f->rotary > 0 ? f->rotary : 1;
 	int64_t orig = m->ctx;
-	int t = ROPE_YARN;
 
+	if (r->type == ROPE_NONE)
+		return 0;
 	if (!p || cJSON_IsNull(p))
 		p = cJSON_GetObjectItemCaseSensitive(config, what = "rope_scaling");
 	if (p && !cJSON_IsNull(p) && !cJSON_IsObject(p))
 		return err_set(ST_BAD, "'%s' is not an object", what);
-	if (rope_keys(p, what) < 0)
+	if (rope_keys(p, what) < 0 || rope_type(p, &r->type) < 0)
 		return -1;
-	if (json_str(p, "rope_type", &type) < 0 || (!cJSON_GetObjectItemCaseSensitive(p, "rope_type") &&
-	    json_str(p, "type", &type) < 0))
-		return -1;
-	while (t > ROPE_NONE && strcmp(names[t], type))
-		t--;
-	if (t == ROPE_NONE)
-		return err_set(ST_UNSUP, "rope scaling '%.40s' is not supported", type);
-	r->type = (enum rope_type)t;
 	if (json_num(config, "rope_theta", &r->base) < 0 || json_num(p, "rope_theta", &r->base) < 0 ||
 	    json_num(config, "partial_rotary_factor", &prf) < 0 || json_num(p, "partial_rotary_factor", &prf) < 0 ||
 	    json_num(p, "factor", &r->factor) < 0 || json_num(p, "low_freq_factor", &r->low_freq) < 0 ||
@@ -181,15 +216,19 @@ static int read_rope(struct model *m, const cJSON *config)
 	    json_num(p, "beta_slow", &r->beta_slow) < 0 || json_num(p, "mscale", &r->mscale) < 0 ||
 	    json_num(p, "mscale_all_dim", &r->mscale_all_dim) < 0 ||
 	    json_num(p, "attention_factor", &r->attn_factor) < 0 || json_bool(p, "truncate", &r->truncate) < 0 ||
-	    json_int(p, "original_max_position_embeddings", 1, 1 << 30, &orig) < 0)
+	    json_int(p, "original_max_position_embeddings", 1, 1 << 30, &orig) < 0 ||
+	    json_int(config, "original_max_position_embeddings", 1, 1 << 30, &orig) < 0)
 		return -1;
-	if (r->type > ROPE_DEFAULT && !cJSON_GetObjectItemCaseSensitive(p, "factor"))
-		return err_set(ST_BAD, "rope scaling '%s' has no 'factor'", type);
 	r->orig_ctx = (int)orig;
 	if (!(prf > 0 && prf <= 1))
 		return err_set(ST_BAD, "'partial_rotary_factor' is %g", prf);
-	r->dim = (int)(m->d_head * prf);
-	return 0;
+	if (!m->kv_rank)                        /* else the rotated part has a width of its own */
+		r->dim = (int)(m->d_head * prf);
+	if (r->type != ROPE_LONG)
+		return 0;
+	if (!cJSON_GetObjectItemCaseSensitive(p, "factor"))
+		r->factor = (double)m->ctx / (double)orig;
+	return stretch(p, "short_factor", r->dim / 2, r->near) < 0 ? -1 : stretch(p, "long_factor", r->dim / 2, r->far);
 }
 
 static int read_dtype(struct model *m, const cJSON *config)
@@ -232,11 +271,47 @@ static int check_layer_types(const struct model *m, const cJSON *config)
 	return 0;
 }
 
-static const char *const *needed(void)
+/* What a model cannot be without. */
+static int check_needed(const struct model *m)
 {
-	static const char *const keys[] = { "num_hidden_layers", "hidden_size", "num_attention_heads",
-	                                    "intermediate_size", "vocab_size", NULL };
-	return keys;
+	const struct {
+		const char *key;
+		int v;
+	} need[] = {
+		{ "num_hidden_layers", m->n_layer }, { "hidden_size", m->d_model }, { "num_attention_heads", m->n_head },
+		{ "intermediate_size", m->d_ff }, { "vocab_size", m->vocab }
+	};
+
+	for (size_t i = 0; i < sizeof(need) / sizeof(*need); i++)
+		if (need[i].v < 1)
+			return err_set(ST_BAD, "'%s' is missing or zero", need[i].key);
+	return 0;
+}
+
+/* A copy in the words that all families share. */
+static cJSON *shared_words(const struct family *f, const cJSON *config)
+{
+	cJSON *c = cJSON_Duplicate(config, 1);
+
+	if (!c)
+		die(ST_FAIL, "out of memory for JSON");
+	for (const struct cfg_alias *a = f->alias; a && a->key; a++) {
+		cJSON *v = cJSON_DetachItemFromObjectCaseSensitive(c, a->key);
+
+		if (v && !cJSON_GetObjectItemCaseSensitive(c, a->is))
+			cJSON_AddItemToObject(c, a->is, v);
+		else
+			cJSON_Delete(v);
+	}
+	return c;
+}
+
+static bool type_fits(const struct family *f, const char *type)
+{
+	for (int i = 0; i < CFG_MATCH && f->type[i]; i++)
+		if (!strcmp(f->type[i], type))
+			return true;
+	return !f->type[0] && !strcmp(f->name, type);
 }
 
 static const struct family *unknown(const char *arch)
@@ -245,7 +320,7 @@ static const struct family *unknown(const char *arch)
 	size_t n = 0;
 
 	for (const struct family *const *f = family_list(); *f; f++)
-		for (int k = 0; k < 4 && (*f)->match[k] && n < sizeof(known); k++)
+		for (int k = 0; k < CFG_MATCH && (*f)->match[k] && n < sizeof(known); k++)
 			n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", (*f)->match[k]);
 	err_set(ST_UNSUP, "architecture '%.80s' is not supported; known: %s", arch, known);
 	return NULL;
@@ -253,14 +328,11 @@ static const struct family *unknown(const char *arch)
 
 static int resolve(struct model *m, const struct family *f, const cJSON *config)
 {
-	const char *type = f->name;
+	const char *type = f->type[0] ? f->type[0] : f->name;
 
-	for (const char *const *k = needed(); *k; k++)
-		if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(config, *k)))
-			return err_set(ST_BAD, "'%s' is missing or no number", *k);
 	if (json_str(config, "model_type", &type) < 0)
 		return -1;
-	if (strcmp(type, f->name))
+	if (!type_fits(f, type))
 		return err_set(ST_UNSUP, "'model_type' is '%.40s', where the architecture is of family '%s'", type, f->name);
 	if (refuse_changes(f, config) < 0)
 		return -1;
@@ -270,15 +342,15 @@ static int resolve(struct model *m, const struct family *f, const cJSON *config)
 		return -1;
 	if (!m->n_kv)
 		m->n_kv = m->n_head;
-	if (m->n_head < 1 || m->n_layer < 1 || m->n_layer > MAX_LAYER)
-		return err_set(m->n_layer > MAX_LAYER ? ST_UNSUP : ST_BAD, "%d heads and %d layers", m->n_head, m->n_layer);
-	if (!m->d_head) {
+	if (m->n_layer > MAX_LAYER)
+		return err_set(ST_UNSUP, "%d layers are more than %d", m->n_layer, MAX_LAYER);
+	if (!m->d_head && m->n_head > 0) {
 		if (m->d_model % m->n_head)
 			return err_set(ST_BAD, "'hidden_size' %d is not a multiple of %d heads", m->d_model, m->n_head);
 		m->d_head = m->d_model / m->n_head;
 	}
-	if (read_rope(m, config) < 0 || read_dtype(m, config) < 0 || (f->resolve && f->resolve(m, config) < 0) ||
-	    check_layer_types(m, config) < 0)
+	if ((f->resolve && f->resolve(m, config) < 0) || check_needed(m) < 0 || read_rope(m, f, config) < 0 ||
+	    read_dtype(m, config) < 0 || check_layer_types(m, config) < 0)
 		return -1;
 	if (!(m->attn_scale > 0))
 		m->attn_scale = 1 / sqrt(m->d_head);
@@ -288,14 +360,22 @@ static int resolve(struct model *m, const struct family *f, const cJSON *config)
 const struct family *family_resolve(struct model *m, const cJSON *config)
 {
 	const cJSON *a = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(config, "architectures"), 0);
-	const struct family *f;
 
 	if (!cJSON_IsString(a)) {
 		err_set(ST_BAD, "no 'architectures'");
 		return NULL;
 	}
-	f = family_match(a->valuestring);
-	if (!f)
-		return unknown(a->valuestring);
-	return resolve(m, f, config) < 0 ? NULL : f;
+	for (const struct family *const *f = family_list(); *f; f++)
+		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++) {
+			cJSON *c;
+			int r;
+
+			if (strcmp((*f)->match[k], a->valuestring) || ((*f)->when && !(*f)->when(config)))
+				continue;
+			c = shared_words(*f, config);
+			r = resolve(m, *f, c);
+			cJSON_Delete(c);
+			return r < 0 ? NULL : *f;
+		}
+	return unknown(a->valuestring);
 }

@@ -1,4 +1,4 @@
-/* The list of families, and what all of them share: names with a %L in them. */
+/* The list of families, and what all of them share: names with a %L or %H in them. */
 #include "model/family.h"
 
 #include "base/err.h"
@@ -7,9 +7,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct family family_llama, family_mistral, family_qwen2;
+extern const struct family family_bloom, family_deepseek_v2, family_deepseek_v3, family_falcon, family_falcon_2,
+	family_gemma, family_gemma2, family_gpt_bigcode, family_gpt_neox, family_internlm2, family_llama,
+	family_minicpm, family_mistral, family_mixtral, family_opt, family_phi, family_phi3, family_qwen2,
+	family_qwen2_moe, family_qwen3, family_qwen3_moe, family_stablelm, family_starcoder2;
 
-static const struct family *const families[] = { &family_llama, &family_mistral, &family_qwen2, NULL };
+static const struct family *const families[] = {
+	&family_bloom,
+	&family_deepseek_v2,
+	&family_deepseek_v3,
+	&family_falcon_2,
+	&family_falcon,
+	&family_gemma,
+	&family_gemma2,
+	&family_gpt_bigcode,
+	&family_gpt_neox,
+	&family_internlm2,
+	&family_llama,
+	&family_minicpm,
+	&family_mistral,
+	&family_mixtral,
+	&family_opt,
+	&family_phi,
+	&family_phi3,
+	&family_qwen2,
+	&family_qwen2_moe,
+	&family_qwen3,
+	&family_qwen3_moe,
+	&family_stablelm,
+	&family_starcoder2,
+	NULL
+};
 
 const struct family *const *family_list(void)
 {
@@ -19,18 +47,19 @@ const struct family *const *family_list(void)
 const struct family *family_find(const char *name)
 {
 	for (int i = 0; families[i]; i++)
-		if (!strcmp(families[i]->name, name))
-			return families[i];
+		for (const struct family *f = families[i]; f; f = f->other)
+			if (!strcmp(f->name, name))
+				return f;
 	return NULL;
 }
 
-const struct family *family_match(const char *arch)
+const struct family *family_first(const struct family *f)
 {
 	for (int i = 0; families[i]; i++)
-		for (int k = 0; k < 4 && families[i]->match[k]; k++)
-			if (!strcmp(families[i]->match[k], arch))
+		for (const struct family *o = families[i]; o; o = o->other)
+			if (o == f)
 				return families[i];
-	return NULL;
+	return f;
 }
 
 size_t family_prefix(const struct family *f)
@@ -40,50 +69,85 @@ size_t family_prefix(const struct family *f)
 	return dot ? (size_t)(dot - f->names[R_EMBED]) + 1 : 0;
 }
 
-const char *family_tensor(const struct family *f, enum role role, enum part part, int layer, bool bare, char *buf,
-                          size_t n)
+const struct fuse *family_fuse(const struct family *f, enum role role)
 {
-	const char *p = f->names[role], *l;
-	size_t skip = family_prefix(f);
+	for (int i = 0; i < MAX_FUSE && f->fuse[i].name; i++)
+		for (int k = 0; k < f->fuse[i].n; k++)
+			if (f->fuse[i].role[k] == role)
+				return &f->fuse[i];
+	return NULL;
+}
+
+bool family_heads(const struct family *f, enum role role)
+{
+	return f->names[role] && (strstr(f->names[role], "%H") || strstr(f->names[role], "%E"));
+}
+
+const char *family_tensor(const struct family *f, const struct tensor_id *id, bool bare, char *buf, size_t n)
+{
+	const struct fuse *fuse = family_fuse(f, id->role);
+	const char *p = fuse ? fuse->name : f->names[id->role];
+	size_t skip = family_prefix(f), at = 0;
+	char label[64];
 
 	if (!p)                                                 /* a row that lacks it: say which */
-		p = role_name(role);
+		p = role_label(id->role, id->head, label);
 	if (bare && skip && !strncmp(p, f->names[R_EMBED], skip))       /* "lm_head" has none */
 		p += skip;
-	l = strstr(p, "%L");
-	if (l)
-		snprintf(buf, n, "%.*s%d%s.%s", (int)(l - p), p, layer, l + 2, part_name(part));
-	else
-		snprintf(buf, n, "%s.%s", p, part_name(part));
+	if (id->role == R_ROUTER && id->part == P_BIAS && f->router_bias)
+		p = f->router_bias + (bare ? skip : 0);
+	for (; *p && at < n; p++)
+		if (*p == '%')
+			at += (size_t)snprintf(buf + at, n - at, "%d", *++p == 'L' ? id->layer : id->head);
+		else
+			buf[at++] = *p;
+	if ((id->role == R_ROUTER && id->part == P_BIAS && f->router_bias) || (fuse && fuse->kind == FUSE_EXPERT))
+		buf[at < n ? at : n - 1] = '\0';
+	else if (at < n)
+		snprintf(buf + at, n - at, ".%s", part_name(id->part));
 	return buf;
 }
 
-/* Does `name` read as pattern, a dot and a part?  Sets layer where the pattern has %L. */
-static bool name_match(const char *pattern, const char *name, enum part *part, int *layer)
+/* A whole number as names have it, at most `max`; where it ends, or NULL. */
+static const char *number(const char *s, int max, int *out)
 {
-	const char *l = strstr(pattern, "%L");
-	size_t n = l ? (size_t)(l - pattern) : strlen(pattern);
+	long v = 0;
 
-	if (strncmp(pattern, name, n))
-		return false;
-	name += n;
-	if (l) {
-		char *end;
-		long v;
+	if (*s < '0' || *s > '9' || (*s == '0' && s[1] >= '0' && s[1] <= '9'))
+		return NULL;
+	for (; *s >= '0' && *s <= '9'; s++)
+		if ((v = 10 * v + *s - '0') > max)
+			return NULL;
+	*out = (int)v;
+	return s;
+}
 
-		if (*name < '0' || *name > '9' || (*name == '0' && name[1] >= '0' && name[1] <= '9'))
-			return false;
-		v = strtol(name, &end, 10);
-		if (v >= MAX_LAYER || strncmp(end, l + 2, strlen(l + 2)))
-			return false;
-		*layer = (int)v;
-		name = end + strlen(l + 2);
+/* Does `name` begin with the pattern?  Where it goes on, or NULL. */
+static const char *begins(const char *pattern, const char *name, struct tensor_id *id)
+{
+	for (; *pattern; pattern++) {
+		if (*pattern != '%') {
+			if (*name++ != *pattern)
+				return NULL;
+		} else if (*++pattern != 'L')
+			name = number(name, (1 << 16) - 1, &id->head);
+		else
+			name = number(name, MAX_LAYER - 1, &id->layer);
+		if (!name)
+			return NULL;
 	}
-	if (*name++ != '.')
+	return name;
+}
+
+/* Does `name` read as pattern, a dot and a part? */
+static bool name_match(const char *pattern, const char *name, struct tensor_id *id)
+{
+	name = begins(pattern, name, id);
+	if (!name || *name++ != '.')
 		return false;
 	for (int p = 0; p < P_N; p++)
 		if (!strcmp(name, part_name((enum part)p))) {
-			*part = (enum part)p;
+			id->part = (enum part)p;
 			return true;
 		}
 	return false;
@@ -93,7 +157,8 @@ static bool name_match(const char *pattern, const char *name, enum part *part, i
 static bool ignored(const char *name)
 {
 	static const char *const tails[] = { ".rotary_emb.inv_freq", ".rotary_pos_emb.inv_freq", ".attn.bias",
-	                                     ".attn.masked_bias", ".position_ids" };
+	                                     ".attn.masked_bias", ".attention.bias",
+	                                     ".attention.masked_bias", ".position_ids" };
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i < sizeof(tails) / sizeof(*tails); i++)
@@ -102,12 +167,26 @@ static bool ignored(const char *name)
 	return false;
 }
 
-int family_role(const struct family *f, const char *name, enum role *role, enum part *part, int *layer)
+int family_role(const struct family *f, const char *name, struct tensor_id *id)
 {
-	*layer = 0;
+	const char *end;
+
+	memset(id, 0, sizeof(*id));
 	for (int r = 0; r < R_N; r++)
-		if (f->names[r] && name_match(f->names[r], name, part, layer)) {
-			*role = (enum role)r;
+		if (f->names[r] && name_match(f->names[r], name, id)) {
+			id->role = (enum role)r;
+			return 1;
+		}
+	if (f->router_bias && (end = begins(f->router_bias, name, id)) && !*end) {
+		id->role = R_ROUTER;
+		id->part = P_BIAS;
+		return 1;
+	}
+	for (int i = 0; i < MAX_FUSE && f->fuse[i].name; i++)
+		if (f->fuse[i].kind == FUSE_EXPERT ? (end = begins(f->fuse[i].name, name, id)) && !*end :
+		                                     name_match(f->fuse[i].name, name, id)) {
+			id->fuse = &f->fuse[i];
+			id->role = id->fuse->role[0];
 			return 1;
 		}
 	return ignored(name) ? 0 : -1;

@@ -5,27 +5,55 @@
 #include "model/block.h"
 
 /* How a configuration value reaches a knob. */
-enum cfg_type { CFG_INT, CFG_REAL, CFG_ACT, CFG_FLAG /* bool -> bit of flags, in `arg` */ };
+enum cfg_type { CFG_INT, CFG_REAL, CFG_ACT, CFG_BOOL, CFG_FLAG /* bool -> bit of flags, in `arg` */ };
 struct cfg_key {
 	const char *key;                /* in config.json */
 	enum cfg_type type;
 	size_t off;                     /* offsetof(struct model, ...) */
 	unsigned arg;
 };
-
-enum { CFG_OWN = 4 };
-struct family {
-	const char *name;
-	const char *match[4];           /* "architectures" entries */
-	struct model base;              /* defaults where the configuration is silent */
-	const struct cfg_key *cfg;      /* keys beyond the shared ones (config.c); ends with a NULL key; may be NULL */
-	int (*resolve)(struct model *, const cJSON *config);    /* what no table can say; may be NULL */
-	const char *own[CFG_OWN];       /* keys that resolve() reads, of those that config.c would refuse */
-	const char *names[R_N];         /* checkpoint's module names; %L = layer */
+/* A family's word for what the others call `is`. */
+struct cfg_alias {
+	const char *key, *is;
+};
+/* A checkpoint's tensor whose rows are those of several roles: one after the other; or in turns, of one key/value head
+ * (the queries that read it, it, its values) or of one expert, which is then the first of three dimensions. */
+enum fuse_kind { FUSE_CAT, FUSE_GROUP, FUSE_EXPERT };
+struct fuse {
+	const char *name;               /* FUSE_EXPERT: whole, without a part */
+	enum fuse_kind kind;
+	int n;
+	enum role role[3];
 };
 
-const struct family *family_match(const char *architecture);   /* NULL: unknown */
+enum { CFG_OWN = 12, CFG_MATCH = 4, MAX_FUSE = 2 };
+struct family {
+	const char *name;
+	const char *match[CFG_MATCH];   /* "architectures" entries */
+	const char *type[CFG_MATCH];    /* "model_type" where it is not the name */
+	bool (*when)(const cJSON *config);      /* which of several rows of one architecture; NULL: any */
+	struct model base;              /* defaults where the configuration is silent */
+	double rotary;                  /* share of a head that is rotated, likewise; 0 = all */
+	const struct cfg_alias *alias;  /* ends with a NULL key; may be NULL */
+	const struct cfg_key *cfg;      /* keys beyond the shared ones (config.c); likewise */
+	int (*resolve)(struct model *, const cJSON *config);    /* what no table can say; may be NULL */
+	const char *own[CFG_OWN];       /* keys that resolve() reads, of those that config.c would refuse */
+	const char *names[R_N];         /* checkpoint's module names; %L = layer, %H = head, %E = expert: one tensor each */
+	const char *router_bias;        /* the whole name of what corrects the choice of experts; or NULL */
+	struct fuse fuse[MAX_FUSE];     /* instead of names of those roles */
+	const struct family *other;     /* the same models under other names, or NULL */
+};
+
+/* What a checkpoint's tensor is. */
+struct tensor_id {
+	enum role role;                 /* of a fused one the first */
+	enum part part;
+	int layer, head;
+	const struct fuse *fuse;        /* or NULL */
+};
+
 const struct family *family_find(const char *name);
+const struct family *family_first(const struct family *);       /* of the rows that name the same models the first */
 const struct family *const *family_list(void);                  /* NULL-terminated */
 
 /* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and those
@@ -33,24 +61,33 @@ const struct family *const *family_list(void);                  /* NULL-terminat
 const struct family *family_resolve(struct model *, const cJSON *config);
 /* "model." of "model.embed_tokens", which checkpoints of the bare network lack: its length; 0 = none. */
 size_t family_prefix(const struct family *);
-/* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight"; without the prefix when
- * `bare`; the role's name where the row has none.  Returns buf. */
-const char *family_tensor(const struct family *, enum role, enum part, int layer, bool bare, char *buf, size_t n);
-/* The other way.  1: a role's tensor, layer set; 0: a buffer the family ignores; -1: unknown. */
-int family_role(const struct family *, const char *name, enum role *, enum part *, int *layer);
+/* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight", that of the matrix it is fused into, or
+ * of one head's; without the prefix when `bare`; the role's name where the row has none.  Returns buf. */
+const char *family_tensor(const struct family *, const struct tensor_id *, bool bare, char *buf, size_t n);
+const struct fuse *family_fuse(const struct family *, enum role);       /* NULL: the role is a tensor by itself */
+bool family_heads(const struct family *, enum role);                    /* it is a tensor for each head */
+/* The other way.  1: a role's tensor; 0: a buffer the family ignores; -1: unknown. */
+int family_role(const struct family *, const char *name, struct tensor_id *);
 
-/* What LLaMA started and most others kept: names, and rotary positions of base 10000 over the whole head
- * (rope.dim is set when the configuration is read). */
-#define LLAMA_NAMES \
-	[R_EMBED] = "model.embed_tokens", \
-	[R_NORM_ATTN] = "model.layers.%L.input_layernorm", \
+int qwen_window(struct model *, const cJSON *config);           /* resolve() of Qwen2 and those after it */
+
+/* What LLaMA started and many kept: names, and rotary positions of base 10000 over the whole head (rope.dim is set
+ * when the configuration is read). */
+#define LLAMA_ENDS [R_EMBED] = "model.embed_tokens", [R_NORM_FINAL] = "model.norm", [R_HEAD] = "lm_head"
+#define LLAMA_NORMS \
+	[R_NORM_ATTN] = "model.layers.%L.input_layernorm", [R_NORM_MLP] = "model.layers.%L.post_attention_layernorm"
+#define LLAMA_QKV \
 	[R_Q] = "model.layers.%L.self_attn.q_proj", [R_K] = "model.layers.%L.self_attn.k_proj", \
-	[R_V] = "model.layers.%L.self_attn.v_proj", [R_O] = "model.layers.%L.self_attn.o_proj", \
-	[R_NORM_MLP] = "model.layers.%L.post_attention_layernorm", \
+	[R_V] = "model.layers.%L.self_attn.v_proj"
+#define LLAMA_GLU \
 	[R_GATE] = "model.layers.%L.mlp.gate_proj", [R_UP] = "model.layers.%L.mlp.up_proj", \
-	[R_DOWN] = "model.layers.%L.mlp.down_proj", \
-	[R_NORM_FINAL] = "model.norm", [R_HEAD] = "lm_head"
-#define LLAMA_ROPE { .type = ROPE_DEFAULT, .base = 10000, .factor = 1, .low_freq = 1, .high_freq = 4, \
-	.beta_fast = 32, .beta_slow = 1, .truncate = true, .orig_ctx = 1 }
+	[R_DOWN] = "model.layers.%L.mlp.down_proj"
+#define LLAMA_O [R_O] = "model.layers.%L.self_attn.o_proj"
+#define LLAMA_NAMES LLAMA_ENDS, LLAMA_NORMS, LLAMA_QKV, LLAMA_O, LLAMA_GLU
+#define ROPE_BASE .base = 10000, ROPE_OTHERS
+#define ROPE_OTHERS .factor = 1, .low_freq = 1, .high_freq = 4, .beta_fast = 32, .beta_slow = 1, \
+	.truncate = true, .orig_ctx = 1
+#define LLAMA_ROPE { .type = ROPE_DEFAULT, ROPE_BASE }
+#define NO_ROPE { .type = ROPE_NONE, ROPE_BASE }
 
 #endif

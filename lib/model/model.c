@@ -8,7 +8,11 @@
 
 static const char *const norm_words[] = { "rms", "rms1", "layer", NULL };
 static const char *const act_words[] = { "none", "silu", "gelu", "gelu_tanh", "relu", "quick_gelu", NULL };
-static const char *const rope_words[] = { "none", "default", "linear", "dynamic", "llama3", "yarn", NULL };
+static const char *const rope_words[] = { "none", "default", "linear", "dynamic", "llama3", "yarn", "long", NULL };
+static const char *const place_words[] = { "pre", "keep", "post", "sandwich", "parallel", "parallel2", NULL };
+static const char *const qk_words[] = { "none", "rms", "layer", "layer_each", NULL };
+static const char *const router_words[] = { "softmax", "sigmoid", "softmax_max", "sigmoid_top2", NULL };
+static const char *const alibi_words[] = { "none", "score", "bf16", NULL };
 
 /* Knobs of the first version stand in every bundle.  One that came later is optional: absent, it is off, which is
  * zero, false or the first word.  A bundle in which it is on lists its key in "requires", so that a program of before
@@ -43,6 +47,31 @@ static const struct field fields[] = {
 	{ "cap_attn", REAL, M(cap_attn), 0, 1e6, NULL, LATER },
 	{ "cap_logit", REAL, M(cap_logit), 0, 1e6, NULL, LATER },
 	{ "window", INT, M(window), 0, 1 << 30, NULL, FIRST },
+	{ "place", WORD, M(place), 0, 0, place_words, LATER },
+	{ "qk_norm", WORD, M(qk_norm), 0, 0, qk_words, LATER },
+	{ "alibi", WORD, M(alibi), 0, 0, alibi_words, LATER },
+	{ "d_embed", INT, M(d_embed), 0, 1 << 20, NULL, LATER },
+	{ "kv_rank", INT, M(kv_rank), 0, 1 << 20, NULL, LATER },
+	{ "q_rank", INT, M(q_rank), 0, 1 << 20, NULL, LATER },
+	{ "d_v", INT, M(d_v), 0, 1 << 16, NULL, LATER },
+	{ "eps_latent", REAL, M(eps_latent), 0, 1, NULL, LATER },
+	{ "n_expert", INT, M(n_expert), 0, 1 << 14, NULL, LATER },
+	{ "top_k", INT, M(top_k), 0, 1 << 10, NULL, LATER },
+	{ "d_expert", INT, M(d_expert), 0, 1 << 20, NULL, LATER },
+	{ "d_shared", INT, M(d_shared), 0, 1 << 20, NULL, LATER },
+	{ "shared_gate", BOOL, M(shared_gate), 0, 0, NULL, LATER },
+	{ "norm_topk", BOOL, M(norm_topk), 0, 0, NULL, LATER },
+	{ "router", WORD, M(router), 0, 0, router_words, LATER },
+	{ "router_bias", BOOL, M(router_bias), 0, 0, NULL, LATER },
+	{ "n_group", INT, M(n_group), 0, 1 << 14, NULL, LATER },
+	{ "topk_group", INT, M(topk_group), 0, 1 << 14, NULL, LATER },
+	{ "route_scale", REAL, M(route_scale), 0, 1e6, NULL, LATER },
+	{ "embed_norm", BOOL, M(embed_norm), 0, 0, NULL, LATER },
+	{ "pos_rows", INT, M(pos_rows), 0, 1 << 24, NULL, LATER },
+	{ "pos_first", INT, M(pos_first), 0, 1 << 10, NULL, LATER },
+	{ "mul_embed", REAL, M(mul_embed), 0, 1e6, NULL, LATER },
+	{ "mul_resid", REAL, M(mul_resid), 0, 1e6, NULL, LATER },
+	{ "mul_logit", REAL, M(mul_logit), 0, 1e6, NULL, LATER },
 	{ NULL, INT, 0, 0, 0, NULL, FIRST }
 };
 static const struct field rope_fields[] = {
@@ -66,7 +95,8 @@ static const struct {
 	const char *name;
 	unsigned bit;
 } flag_names[] = {
-	{ "tied", MF_TIED }, { "bias_qkv", MF_BIAS_QKV }, { "bias_o", MF_BIAS_O }, { "bias_mlp", MF_BIAS_MLP }
+	{ "tied", MF_TIED }, { "bias_qkv", MF_BIAS_QKV }, { "bias_o", MF_BIAS_O }, { "bias_mlp", MF_BIAS_MLP },
+	{ "bias_head", MF_BIAS_HEAD }, { "no_final_norm", MF_NO_FINAL }
 };
 enum { NFLAG = sizeof(flag_names) / sizeof(*flag_names) };
 
@@ -144,20 +174,58 @@ static int parse_flags(struct model *m, const cJSON *obj)
 	return 0;
 }
 
-static int parse_slide(struct model *m, const cJSON *obj)
+/* The factors of each rotated pair. */
+static int parse_stretch(const cJSON *rope, const char *key, int n, double *out)
+{
+	const cJSON *arr, *v;
+	int i = 0;
+
+	if (list(rope, key, &arr) < 0)
+		return -1;
+	if (!arr || cJSON_GetArraySize(arr) != n)
+		return err_set(ST_BAD, "model: '%s' is not a list of %d", key, n);
+	cJSON_ArrayForEach(v, arr)
+		out[i++] = cJSON_IsNumber(v) ? v->valuedouble : 0;
+	return 0;
+}
+
+static int parse_long(struct model *m, const cJSON *obj)
+{
+	const cJSON *rope = cJSON_GetObjectItemCaseSensitive(obj, "rope");
+	int n = m->rope.dim / 2;
+
+	if (m->rope.type != ROPE_LONG)
+		return 0;
+	if (n > MAX_STRETCH)
+		return err_set(ST_UNSUP, "model: %d rotated pairs of long scaling are more than %d", n, MAX_STRETCH);
+	return parse_stretch(rope, "near", n, m->rope.near) < 0 ? -1 : parse_stretch(rope, "far", n, m->rope.far);
+}
+
+/* A list of layers, as flags of each. */
+static int parse_layers(const struct model *m, const cJSON *obj, const char *key, bool *set)
 {
 	const cJSON *arr, *v;
 
-	if (list(obj, "window_layers", &arr) < 0)
+	if (list(obj, key, &arr) < 0)
 		return -1;
 	cJSON_ArrayForEach(v, arr) {
 		double d = cJSON_IsNumber(v) ? v->valuedouble : -1;
 
 		if (!(d >= 0 && d < m->n_layer && d == floor(d)))
-			return err_set(ST_BAD, "model: 'window_layers' holds something that is no layer");
-		m->slide[(int)d] = true;
+			return err_set(ST_BAD, "model: '%s' holds something that is no layer", key);
+		set[(int)d] = true;
 	}
 	return 0;
+}
+
+static void put_layers(const struct model *m, cJSON *obj, const char *key, const bool *set)
+{
+	cJSON *a = json_arr();
+
+	for (int i = 0; i < m->n_layer; i++)
+		if (set[i])
+			json_push(a, cJSON_CreateNumber(i));
+	json_put(obj, key, a);
 }
 
 int model_parse(struct model *m, const cJSON *obj)
@@ -176,7 +244,8 @@ int model_parse(struct model *m, const cJSON *obj)
 	m->dtype = dtype_find(s);
 	if (parse_fields(fields, m, obj) < 0 ||
 	    parse_fields(rope_fields, m, cJSON_GetObjectItemCaseSensitive(obj, "rope")) < 0 ||
-	    parse_flags(m, obj) < 0 || parse_slide(m, obj) < 0)
+	    parse_flags(m, obj) < 0 || parse_layers(m, obj, "window_layers", m->slide) < 0 ||
+	    parse_layers(m, obj, "moe_layers", m->moe) < 0 || parse_long(m, obj) < 0)
 		return -1;
 	return model_check(m);
 }
@@ -195,6 +264,15 @@ static void put_fields(const struct field *f, const struct model *m, cJSON *obj)
 	}
 }
 
+static void put_stretch(cJSON *rope, const char *key, int n, const double *v)
+{
+	cJSON *a = json_arr();
+
+	for (int i = 0; i < n; i++)
+		json_push(a, cJSON_CreateNumber(v[i]));
+	json_put(rope, key, a);
+}
+
 void model_json(const struct model *m, cJSON *obj)
 {
 	cJSON *rope = cJSON_GetObjectItemCaseSensitive(obj, "rope"), *a;
@@ -204,11 +282,13 @@ void model_json(const struct model *m, cJSON *obj)
 	if (!cJSON_IsObject(rope))
 		json_put(obj, "rope", rope = json_obj());
 	put_fields(rope_fields, m, rope);
-	a = json_arr();
-	for (int i = 0; i < m->n_layer; i++)
-		if (m->slide[i])
-			json_push(a, cJSON_CreateNumber(i));
-	json_put(obj, "window_layers", a);
+	if (m->rope.type == ROPE_LONG) {
+		put_stretch(rope, "near", m->rope.dim / 2, m->rope.near);
+		put_stretch(rope, "far", m->rope.dim / 2, m->rope.far);
+	}
+	put_layers(m, obj, "window_layers", m->slide);
+	if (m->n_expert)
+		put_layers(m, obj, "moe_layers", m->moe);
 	a = json_arr();
 	for (int i = 0; i < NFLAG; i++)
 		if (m->flags & flag_names[i].bit)
@@ -290,6 +370,35 @@ int model_check(const struct model *m)
 		return err_set(ST_BAD, "model: %d rotated elements in a head of %d", m->rope.dim, m->d_head);
 	if (m->dtype != DT_F32 && m->dtype != DT_F16 && m->dtype != DT_BF16)
 		return err_set(ST_BAD, "model: dtype is neither F32 nor F16 nor BF16");
+	for (int i = 0; m->rope.type == ROPE_LONG && i < m->rope.dim / 2; i++)
+		if (i >= MAX_STRETCH || !(m->rope.near[i] > 1e-6 && m->rope.near[i] < 1e6 && m->rope.far[i] > 1e-6 &&
+		                          m->rope.far[i] < 1e6))
+			return err_set(i >= MAX_STRETCH ? ST_UNSUP : ST_BAD, "model: factor %d of long scaling is none", i);
+	for (int i = 0; !m->n_expert && i < m->n_layer; i++)
+		if (m->moe[i])
+			return err_set(ST_BAD, "model: layer %d has no experts to be of", i);
+	if (m->n_expert && (m->top_k < 1 || m->top_k > m->n_expert || m->d_expert < 1 || !m->gated))
+		return err_set(ST_BAD, "model: %d of %d experts of width %d", m->top_k, m->n_expert, m->d_expert);
+	if (m->n_group && (m->n_expert % m->n_group || m->topk_group < 1 || m->topk_group > m->n_group ||
+	                   m->top_k > m->topk_group * (m->n_expert / m->n_group) ||
+	                   (m->router == ROUTER_SIGMOID_TOP2 && m->n_expert / m->n_group < 2)))
+		return err_set(ST_BAD, "model: %d of %d groups of %d experts", m->topk_group, m->n_group, m->n_expert);
+	if (m->n_group ? m->router < ROUTER_SOFTMAX_MAX : m->router > ROUTER_SIGMOID)
+		return err_set(ST_BAD, "model: groups of experts, and a router without, or the other way");
+	if (m->n_expert && m->place != PLACE_PRE)
+		return err_set(ST_UNSUP, "model: experts in this arrangement");
+	if (m->q_rank && !m->kv_rank)
+		return err_set(ST_BAD, "model: a latent of the queries alone");
+	if (m->kv_rank && (m->rope.type == ROPE_NONE || m->rope.dim >= m->d_head || m->n_kv != m->n_head))
+		return err_set(ST_BAD, "model: latent attention with %d of %d rotated, %d heads of %d", m->rope.dim, m->d_head,
+		               m->n_kv, m->n_head);
+	if (m->kv_rank && (m->qk_norm != QK_NONE || m->alibi != ALIBI_NONE || m->place == PLACE_PARALLEL ||
+	                   m->place == PLACE_PARALLEL_2))
+		return err_set(ST_UNSUP, "model: latent attention of this arrangement");
+	if ((int64_t)m->n_head * model_dv(m) > 1 << 20)
+		return err_set(ST_BAD, "model: %d heads of %d values are too wide", m->n_head, m->d_v);
+	if (m->pos_rows && m->pos_first >= m->pos_rows)
+		return err_set(ST_BAD, "model: position 0 is row %d of %d", m->pos_first, m->pos_rows);
 	if (m->rope.type == ROPE_LLAMA3 && m->rope.high_freq <= m->rope.low_freq)
 		return err_set(ST_BAD, "model: rope high_freq %g is not above low_freq %g", m->rope.high_freq,
 		               m->rope.low_freq);

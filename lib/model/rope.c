@@ -51,33 +51,53 @@ static float freq(const struct model *m, int T, int i)
 			hi += 0.001;
 		t = fmin(fmax((i - lo) / (hi - lo), 0), 1);
 		return (float)(f / r->factor * t + f * (1 - t));
+	case ROPE_LONG:
+		return (float)(1 / ((T > r->orig_ctx ? r->far : r->near)[i] * pow(base, 2.0 * i / r->dim)));
 	default:
 		return (float)f;
 	}
+}
+
+/* What cos and sin are multiplied by.  LongRoPE: Ding et al., arXiv 2402.13753. */
+static double gain(const struct rope *r)
+{
+	if (r->type != ROPE_YARN && r->type != ROPE_LONG)
+		return 1;
+	if (r->attn_factor > 0)
+		return r->attn_factor;
+	if (r->type == ROPE_LONG)
+		return r->factor <= 1 ? 1 : sqrt(1 + log(r->factor) / log(r->orig_ctx));
+	if (r->mscale > 0 && r->mscale_all_dim > 0)
+		return yarn_gain(r->factor, r->mscale) / yarn_gain(r->factor, r->mscale_all_dim);
+	return yarn_gain(r->factor, 1);
 }
 
 void rope_table(const struct model *m, int T, float *cs, float *sn)
 {
 	const struct rope *r = &m->rope;
 	int half = r->dim / 2;
-	double gain = 1;
+	double g = gain(r);
 
-	if (r->type == ROPE_YARN) {
-		if (r->attn_factor > 0)
-			gain = r->attn_factor;
-		else if (r->mscale > 0 && r->mscale_all_dim > 0)
-			gain = yarn_gain(r->factor, r->mscale) / yarn_gain(r->factor, r->mscale_all_dim);
-		else
-			gain = yarn_gain(r->factor, 1);
-	}
 	for (int i = 0; i < half; i++) {
 		float f = freq(m, T, i);
 
 		for (int t = 0; t < T; t++) {
 			float a = (float)t * f;
 
-			cs[(int64_t)t * half + i] = (float)(cos(a) * gain);
-			sn[(int64_t)t * half + i] = (float)(sin(a) * gain);
+			cs[(int64_t)t * half + i] = (float)(cos(a) * g);
+			sn[(int64_t)t * half + i] = (float)(sin(a) * g);
 		}
 	}
+}
+
+/* Press et al., arXiv 2108.12409: powers of 2^(-8/n) for the largest power of two n within the heads, and for those
+ * left the odd ones of the series for 2n. */
+void alibi_slopes(int n_head, float *slope)
+{
+	int n = 1;
+
+	while (2 * n <= n_head)
+		n *= 2;
+	for (int h = 0; h < n_head; h++)
+		slope[h] = (float)(h < n ? pow(2, -8.0 * (h + 1) / n) : pow(2, -4.0 * (2 * (h - n) + 1) / n));
 }

@@ -33,14 +33,16 @@ const struct packer *packer_find(const char *name)
 
 int pack_name(const struct pack *p, const struct block *b, int i, bool full, char *buf, size_t n)
 {
-	enum role role;
-	enum part part;
+	struct tensor_id id = { .layer = b->index };
 	char where[32];
 
-	if (role_parse(b->t[i].name, &role, &part) < 0)
+	if (role_parse(b->t[i].name, &id.role, &id.part, &id.head) < 0)
 		return err_set(ST_UNSUP, "%s: '%s' is no tensor that family '%s' has a name for", block_label(b, where),
 		               b->t[i].name, p->f->name);
-	family_tensor(p->f, role, part, b->index, p->bare && !full, buf, n);
+	/* heads come in order, under the name of their role */
+	for (int k = i - 1; k >= 0 && !role_expert(id.role) && family_heads(p->f, id.role) && !strcmp(b->t[k].name, b->t[i].name); k--)
+		id.head++;
+	family_tensor(p->f, &id, p->bare && !full, buf, n);
 	return 0;
 }
 
@@ -196,17 +198,20 @@ static int in_order(const struct pack *p, const struct block *b, int *next)
 
 static int one_block(struct pack *p, const struct packer *pk, struct bundle_in *in, int *next, uint64_t *embed)
 {
-	struct block b;
+	struct block b, own = { 0 };
 	int r;
 
 	if (bundle_get_block(in, &b) < 0)
 		return -1;
 	r = in_order(p, &b, next);
+	if (r == 0)
+		r = pack_join(p, &b, &own);
 	if (r == 0) {
 		compare_head(p, &b, embed);
 		shards_block(p->sh, b.index);
-		r = pk->block(p, &b);
+		r = pk->block(p, &own);
 	}
+	block_free(&own);
 	block_free(&b);
 	return r;
 }

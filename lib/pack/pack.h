@@ -49,6 +49,10 @@ int pack_plan(const struct pack_opt *, const struct model *, struct bundle_in *)
 /* Reads the bundle, writes the directory; dies when it cannot, and leaves nothing behind. */
 void pack_run(const struct packer *, const struct pack_opt *);
 
+/* The tensors of b as the checkpoint has them, some of them borrowed from it: join.c.  -1: error set; free in every
+ * case. */
+int pack_join(const struct pack *, const struct block *b, struct block *out);
+
 /* For packers.  The checkpoint's name of tensor i; with its prefix even where import found none, when `full`.
  * -1: error set, the tensor has no role that this version knows. */
 int pack_name(const struct pack *, const struct block *, int i, bool full, char *buf, size_t n);

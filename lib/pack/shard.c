@@ -45,19 +45,13 @@ struct shards {
 	XXH3_state_t *sum;              /* --resume: of all that goes into the current file */
 };
 
-static int64_t block_bytes(const struct model *m, enum blk_kind kind, size_t esize)
+static int64_t block_bytes(const struct model *m, int index, size_t esize)
 {
-	int64_t dim[MAXDIM], sum = 0;
-	int nd;
+	struct want w = WANT_FIRST;
+	int64_t sum = 0;
 
-	for (int r = 0; r < R_N; r++)
-		for (int p = 0; p < P_N; p++)
-			if (role_home((enum role)r) == kind && role_shape(m, (enum role)r, (enum part)p, &nd, dim)) {
-				struct tensor t = { .nd = nd };
-
-				memcpy(t.dim, dim, (size_t)nd * sizeof(*dim));
-				sum += tensor_count(&t) * (int64_t)esize;
-			}
+	while (model_wants(m, index, &w))
+		sum += w.dim[0] * (w.nd == 2 ? w.dim[1] : 1) * (int64_t)esize;
 	return sum;
 }
 
@@ -73,8 +67,7 @@ struct shards *shards_new(struct out_dir *dir, const char *out, const struct mod
 	s->n_layer = m->n_layer;
 	s->plan = xcalloc((size_t)m->n_layer + 2, sizeof(*s->plan));
 	for (int i = 0; i < m->n_layer + 2; i++) {
-		int64_t b = block_bytes(m, i == 0 ? BLK_KIND_EMBED : i > m->n_layer ? BLK_KIND_HEAD : BLK_KIND_DENSE,
-		                        esize);
+		int64_t b = block_bytes(m, i == 0 ? BLK_EMBED : i > m->n_layer ? BLK_HEAD : i - 1, esize);
 
 		if (i && fill + b > limit) {
 			s->n++;

@@ -69,7 +69,7 @@ static int accept(const struct pack *p, const struct block *b, int i, const char
 	enum role role;
 	enum part part;
 
-	role_parse(b->t[i].name, &role, &part);
+	role_parse(b->t[i].name, &role, &part, NULL);
 	if (part != P_WEIGHT || b->t[i].nd != 2 || role == R_EMBED)
 		return refuse(name, "role: only the weights of linears may be quantized");
 	if (role == R_HEAD && !p->o->force)
@@ -192,7 +192,7 @@ static int block(struct pack *p, const struct block *b)
 
 		if (pack_name(p, b, i, true, name, sizeof(name)) < 0 || (quant && accept(p, b, i, name) < 0))
 			return -1;
-		role_parse(b->t[i].name, &role, &part);
+		role_parse(b->t[i].name, &role, &part, NULL);
 		if (part == P_WEIGHT && (role_linear(role) || role == R_HEAD)) {
 			char *module = xasprintf("%.*s", (int)(strlen(name) - strlen(".weight")), name);
 			int r = 0;
@@ -219,6 +219,7 @@ static int block(struct pack *p, const struct block *b)
 
 static int begin(struct pack *p)
 {
+	p->f = family_first(p->f);              /* engines read experts one by one */
 	p->priv = xcalloc(1, sizeof(struct vllm));
 	return 0;
 }

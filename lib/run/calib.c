@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/opt.h"
-#include "run/states.h"
+#include "run/side.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +13,6 @@
 /* A method sees SEE_ROWS rows of a site at a time, or SEE_BYTES of them where they are wide: many, because what it sums
  * up in a matrix of width x width goes through that matrix each time. */
 enum { SEE_ROWS = 4096, SEE_STEP = 256, SEE_BYTES = 128 << 20 };
-
-/* One model's side: that of the compressed one, or of its twin as it came in. */
-struct side {
-	struct fwd *fwd;                /* NULL: there is no twin */
-	struct states *x;               /* [N*T, C] F32 */
-	struct states *a;               /* [N*T, W] dev->mm, in a tapped pass */
-	void *seen;                     /* what a site's micro-batch is made in */
-};
-
-struct calib {
-	struct dev *dev;
-	const struct model *m;
-	const int32_t *ids;             /* [N, T] */
-	int64_t N;
-	int T;
-	int64_t left;                   /* bytes of memory for states */
-	struct side main, twin;
-};
 
 static int64_t memory(void)
 {
@@ -47,7 +29,7 @@ static uint64_t state_bytes(const struct calib *c, int width, enum dtype dt)
 }
 
 /* In memory while there is some. */
-static struct states *room(struct calib *c, int width, enum dtype dt)
+struct states *calib_room(struct calib *c, int width, enum dtype dt)
 {
 	int64_t n = (int64_t)state_bytes(c, width, dt);
 	bool file = n > c->left;
@@ -61,6 +43,10 @@ static struct states *room(struct calib *c, int width, enum dtype dt)
 
 static void side_free(struct side *s)
 {
+	free(s->expert);
+	free(s->weight);
+	free(s->shared);
+	states_free(s->h);
 	fwd_free(s->fwd);
 	states_free(s->x);
 	states_free(s->a);
@@ -100,14 +86,9 @@ bool calib_has_twin(const struct calib *c)
 	return c->twin.fwd != NULL;
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int side_room(struct calib *c, struct side *s)
 {
-	return s->x || (s->x = room(c, c->m->d_model, DT_F32)) ? 0 : -1;
+	return s->x || (s->x = calib_room(c, c->m->d_model, DT_F32)) ? 0 : -1;
 }
 
 static int embed_side(struct calib *c, struct side *s, struct block *embed)
@@ -137,7 +118,7 @@ int calib_embed(struct calib *c, struct block *embed)
 	return r == 0 && c->twin.fwd ? embed_side(c, &c->twin, embed) : r;
 }
 
-static int check_finite(const struct calib *c, const void *a, enum dtype dt, int64_t row, int64_t rows, int width,
+int calib_finite(const struct calib *c, const void *a, enum dtype dt, int64_t row, int64_t rows, int width,
                         const char *what)
 {
 	int64_t i = first_nonfinite(a, dt, (size_t)rows * (size_t)width);
@@ -152,15 +133,16 @@ static int check_finite(const struct calib *c, const void *a, enum dtype dt, int
 /* Stage s on m rows from `row` on; width: of the a that it makes or takes. */
 static int rows_of_stage(struct calib *c, struct side *s, int stage, int64_t row, int64_t m, int width)
 {
-	bool makes = fwd_a_width(s->fwd, stage) > 0, last = stage == model_stages(c->m) - 1;
+	bool makes = fwd_a_width(s->fwd, stage) > 0, last = stage == fwd_program(s->fwd)->nstage - 1;
 	float *x = states_get(s->x, row, m);
-	struct tensor a;
+	struct tensor a = { 0 };
 
 	if (!x)
 		return -1;
-	a = tensor_view(makes ? states_room(s->a, row, m) : states_get(s->a, row, m), c->dev->mm, m, width);
-	if (!a.data || fwd_stage(s->fwd, stage, m, x, &a) < 0 ||
-	    (last && check_finite(c, x, DT_F32, row, m, c->m->d_model, "output") < 0))
+	if (width)
+		a = tensor_view(makes ? states_room(s->a, row, m) : states_get(s->a, row, m), c->dev->mm, m, width);
+	if ((width && !a.data) || fwd_stage(s->fwd, stage, m, x, &a) < 0 ||
+	    (last && calib_finite(c, x, DT_F32, row, m, c->m->d_model, "output") < 0))
 		return -1;
 	return makes ? states_put(s->a, row, m) : states_put(s->x, row, m);
 }
@@ -171,6 +153,8 @@ static int stage(struct calib *c, struct side *s, int stage, int *width)
 	int64_t total = c->N * c->T, batch = (int64_t)fwd_batch(s->fwd) * c->T, step = fwd_rows(s->fwd, stage);
 	int r = 0;
 
+	if (fwd_idle(s->fwd, stage))
+		return 0;
 	if (fwd_a_width(s->fwd, stage) > 0) {
 		*width = fwd_a_width(s->fwd, stage);
 		states_width(s->a, *width);
@@ -184,30 +168,31 @@ static int stage(struct calib *c, struct side *s, int stage, int *width)
 	return r;
 }
 
-static int64_t see_rows(int width)
+int64_t calib_see_rows(int width)
 {
 	int64_t n = SEE_BYTES / 2 / width;
 
 	return n < SEE_STEP ? SEE_STEP : n > SEE_ROWS ? SEE_ROWS : n / SEE_STEP * SEE_STEP;
 }
 
-/* The norm of m rows, into s->seen. */
-static int see_norm(struct calib *c, struct side *s, const struct site *site, int64_t row, int64_t m, struct tensor *x)
+/* m rows of x or a norm of it, into s->seen. */
+static int see_x(struct calib *c, struct side *s, const struct site *site, int64_t row, int64_t m, struct tensor *x)
 {
+	int k = (int)(site - fwd_program(c->main.fwd)->site);
 	int64_t step = fwd_rows(s->fwd, site->stage);
 	int r = 0;
 
 	/* a difference of two of these is not to be one of their roundings */
 	*x = tensor_view(s->seen, c->twin.fwd ? DT_F32 : c->dev->mm, m, site->width);
 	if (!x->data)
-		x->data = s->seen = xmalloc((size_t)(see_rows(site->width) * site->width) * dtype_size(x->dt));
+		x->data = s->seen = xmalloc((size_t)(calib_see_rows(site->width) * site->width) * dtype_size(x->dt));
 	for (int64_t i = 0; i < m && r == 0; i += step) {
 		int64_t n = least(step, m - i);
 		const float *from = states_get(s->x, row + i, n);
 		struct tensor y = tensor_view((char *)x->data + (size_t)(i * site->width) * dtype_size(x->dt), x->dt, n,
 		                              site->width);
 
-		r = from ? fwd_norm(s->fwd, site->stage, n, from, &y) : -1;
+		r = from ? fwd_input(s->fwd, k, n, from, &y) : -1;
 	}
 	return r;
 }
@@ -224,7 +209,7 @@ static int see_stored(struct calib *c, struct side *s, const struct site *site, 
 	if (!a || site->width == width)
 		return a ? 0 : -1;
 	if (!s->seen)
-		s->seen = xmalloc((size_t)(see_rows(site->width) * site->width) * e);
+		s->seen = xmalloc((size_t)(calib_see_rows(site->width) * site->width) * e);
 	x->data = own = s->seen;
 	for (int64_t i = 0; i < m; i++)
 		memcpy(own + (size_t)(i * site->width) * e, a + (size_t)(i * width + site->col) * e,
@@ -234,7 +219,7 @@ static int see_stored(struct calib *c, struct side *s, const struct site *site, 
 
 static int see_side(struct calib *c, struct side *s, const struct site *site, int64_t row, int64_t m, struct tensor *x)
 {
-	return site->norm ? see_norm(c, s, site, row, m, x) : see_stored(c, s, site, row, m, x);
+	return site->of_x ? see_x(c, s, site, row, m, x) : see_stored(c, s, site, row, m, x);
 }
 
 static void end_seeing(struct side *s)
@@ -249,13 +234,13 @@ static void end_seeing(struct side *s)
 }
 
 /* Site k, whose input is there, is seen and dealt with. */
-static int tap_site(struct calib *c, const struct tap *tap, const struct site *site, int k)
+static int tap_site(struct calib *c, const struct tap *tap, const struct site *site)
 {
-	int64_t total = c->N * c->T, step = see_rows(site->width);
+	int64_t total = c->N * c->T, step = calib_see_rows(site->width);
 	struct tensor x, t;
 	int r = 0;
 
-	if (!tap->wants(tap->arg, site, k))
+	if (!tap->wants(tap->arg, site))
 		return 0;
 	for (int64_t i = 0; i < total && r == 0; i += step) {
 		int64_t m = least(step, total - i);
@@ -264,34 +249,33 @@ static int tap_site(struct calib *c, const struct tap *tap, const struct site *s
 		if (r == 0 && c->twin.fwd)
 			r = see_side(c, &c->twin, site, i, m, &t);
 		if (r == 0)
-			r = check_finite(c, x.data, x.dt, i, m, site->width, site->name);
+			r = calib_finite(c, x.data, x.dt, i, m, site->width, site->name);
 		if (r == 0)
-			r = tap->see(tap->arg, site, k, &x, c->twin.fwd ? &t : NULL);
+			r = tap->see(tap->arg, site, &x, c->twin.fwd ? &t : NULL);
 	}
 	end_seeing(&c->main);
 	end_seeing(&c->twin);
-	return r == 0 ? tap->done(tap->arg, site, k) : r;
+	return r == 0 ? tap->done(tap->arg, site) : r;
 }
 
 static int tapped(struct calib *c, const struct tap *tap)
 {
-	struct site site[MAX_SITE];
-	int nsite = model_sites(c->m, site), width = 0, width_twin = 0, r = 0;
+	const struct program *p = fwd_program(c->main.fwd);
+	int width = 0, width_twin = 0, r = 0;
 
-	if (!c->main.a && !(c->main.a = room(c, model_width(c->m), c->dev->mm)))
+	if (!c->main.a && !(c->main.a = calib_room(c, model_width(c->m), c->dev->mm)))
 		return -1;
-	if (c->twin.fwd && !c->twin.a && !(c->twin.a = room(c, model_width(c->m), c->dev->mm)))
+	if (c->twin.fwd && !c->twin.a && !(c->twin.a = calib_room(c, model_width(c->m), c->dev->mm)))
 		return -1;
-	for (int s = 0; s < model_stages(c->m) && r == 0; s++) {
-		if (s > 0)
-			r = stage(c, &c->main, s, &width);
-		if (s > 0 && r == 0 && c->twin.fwd)
+	for (int s = 0; s < p->nstage && r == 0; s++) {
+		r = stage(c, &c->main, s, &width);
+		if (r == 0 && c->twin.fwd)
 			r = stage(c, &c->twin, s, &width_twin);
-		for (int k = 0; k < nsite && r == 0; k++)
-			if (site[k].stage == s)
-				r = tap_site(c, tap, &site[k], k);
+		for (int k = 0; k < p->nsite && r == 0; k++)
+			if (p->site[k].stage == s)
+				r = tap_site(c, tap, &p->site[k]);
 	}
-	return r;
+	return r == 0 && p->moe ? experts_tapped(c, tap) : r;
 }
 
 /* Without a tap nothing needs the states between stages: each micro-batch goes straight through. */
@@ -305,10 +289,10 @@ static int straight(struct calib *c, struct side *s)
 		float *x = states_get(s->x, i, n);
 
 		if (!x || fwd_block(s->fwd, (int)(n / c->T), x) < 0 ||
-		    check_finite(c, x, DT_F32, i, n, c->m->d_model, "output") < 0 || states_put(s->x, i, n) < 0)
+		    calib_finite(c, x, DT_F32, i, n, c->m->d_model, "output") < 0 || states_put(s->x, i, n) < 0)
 			r = -1;
 	}
-	return r;
+	return r == 0 && fwd_program(s->fwd)->moe ? experts_straight(c, s) : r;
 }
 
 /* The block as it is now; its tensors' storage stays when they are replaced. */
@@ -388,7 +372,7 @@ struct calib_need calib_need(const struct calib *c, bool tapped)
 	struct calib_need n = { 0 };
 	int64_t left = memory(), rows = (int64_t)fwd_batch(c->main.fwd) * c->T, all = c->N * c->T;
 	int sides = c->twin.fwd ? 2 : 1, W = model_width(c->m);
-	int64_t wide = least(rows, fwd_rows(c->main.fwd, 3));
+	int64_t wide = least(rows, fwd_wide(c->main.fwd));
 
 	rows = least(rows, all);
 	for (int i = 0; i < sides; i++)
@@ -403,8 +387,8 @@ struct calib_need calib_need(const struct calib *c, bool tapped)
 
 int64_t calib_see_bytes(const struct calib *c, const struct site *s)
 {
-	int64_t rows = least(see_rows(s->width), c->N * c->T);
-	int64_t one = rows * s->width * (int64_t)dtype_size(s->norm && c->twin.fwd ? DT_F32 : c->dev->mm);
+	int64_t rows = least(calib_see_rows(s->width), c->N * c->T);
+	int64_t one = rows * s->width * (int64_t)dtype_size(s->of_x && c->twin.fwd ? DT_F32 : c->dev->mm);
 
 	return c->twin.fwd ? 2 * one : one;
 }

@@ -19,12 +19,12 @@ bool calib_has_twin(const struct calib *);
 int calib_embed(struct calib *, struct block *embed);
 /* One pass of a block over all rows, stage by stage.  After each stage, for every site it feeds that the method wants:
  * see() for every micro-batch of its input, then done(), which may replace the site's linears; the next stage runs
- * through what it left.  x becomes the block's output.  k: index in model_sites. */
+ * through what it left.  x becomes the block's output. */
 struct tap {
-	bool (*wants)(void *arg, const struct site *, int k);
+	bool (*wants)(void *arg, const struct site *);
 	/* x [m, width], dev->mm or F32.  twin: the same input in the model as it came in; NULL without calib_twin. */
-	int (*see)(void *arg, const struct site *, int k, const struct tensor *x, const struct tensor *twin);
-	int (*done)(void *arg, const struct site *, int k);
+	int (*see)(void *arg, const struct site *, const struct tensor *x, const struct tensor *twin);
+	int (*done)(void *arg, const struct site *);
 	void *arg;
 };
 int calib_block(struct calib *, struct block *, const struct tap *);

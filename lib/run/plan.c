@@ -122,22 +122,26 @@ void plan_print(const struct plan *given)
 	cJSON_Delete(list);
 }
 
-double layer_weights(const struct model *m)
+static double weights(const struct model *m, int index, double expert)
 {
+	struct want w = WANT_FIRST;
 	double n = 0;
-	int64_t dim[MAXDIM];
-	int nd;
 
-	for (int r = 0; r < R_N; r++)
-		if (role_linear((enum role)r) && role_shape(m, (enum role)r, P_WEIGHT, &nd, dim))
-			n += (double)dim[0] * (double)dim[1];
+	while (model_wants(m, index, &w))
+		if (role_linear(w.role) && w.part == P_WEIGHT)
+			n += (double)w.dim[0] * (double)w.dim[1] * (role_expert(w.role) ? expert : 1);
 	return n;
 }
 
-/* A causal query sees half of the keys, and meets each twice: in its score and in the sum. */
-double layer_flops(const struct model *m, int T)
+double layer_weights(const struct model *m, int index)
 {
-	return 2 * layer_weights(m) + 2.0 * (T + 1) * m->n_head * m->d_head;
+	return weights(m, index, 1);
+}
+
+/* A causal query sees half of the keys, and meets each twice: in its score and in the sum. */
+double layer_flops(const struct model *m, int index, int T)
+{
+	return 2 * weights(m, index, m->n_expert ? (double)m->top_k / m->n_expert : 0) + 2.0 * (T + 1) * m->n_head * m->d_head;
 }
 
 double head_bytes(const struct model *m)
@@ -145,5 +149,5 @@ double head_bytes(const struct model *m)
 	int64_t dim[MAXDIM];
 	int nd;
 
-	return role_shape(m, R_HEAD, P_WEIGHT, &nd, dim) ? (double)dim[0] * (double)dim[1] * (double)dtype_size(m->dtype) : 0;
+	return role_shape(m, BLK_HEAD, R_HEAD, P_WEIGHT, &nd, dim) ? (double)dim[0] * (double)dim[1] * (double)dtype_size(m->dtype) : 0;
 }

@@ -38,9 +38,10 @@ void plan_bytes(struct plan *, int stage, double bytes);        /* that are read
 void plan_output(struct plan *, int stage, double bytes);       /* of what goes to -o */
 void plan_print(const struct plan *);                   /* to standard output, with the total; -j: JSON */
 
-/* Of a layer's linears: weights, and operations of its forward pass a token in sequences of T. */
-double layer_weights(const struct model *);
-double layer_flops(const struct model *, int T);
+/* Of a layer's linears: weights, and operations of its forward pass a token in sequences of T (of the experts, those
+ * that a token goes to). */
+double layer_weights(const struct model *, int index);
+double layer_flops(const struct model *, int index, int T);
 double head_bytes(const struct model *);                /* of its own output projection; 0: the embedding's */
 
 #endif

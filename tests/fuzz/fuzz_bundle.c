@@ -42,7 +42,7 @@ static void check_block(const struct model *m, const struct block *b)
 		int nd;
 		float *w = malloc((size_t)cols * sizeof(*w));
 
-		require(!role_parse(b->t[i].name, &r, &p) && role_shape(m, r, p, &nd, dim) && nd == b->t[i].nd &&
+		require(!role_parse(b->t[i].name, &r, &p, NULL) && role_shape(m, b->index, r, p, &nd, dim) && nd == b->t[i].nd &&
 		        !memcmp(dim, b->t[i].dim, (size_t)nd * sizeof(*dim)));
 		require(w && !block_f32(b, i, rows - 1, rows, w));
 		free(w);

@@ -28,21 +28,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(model_parse(&again, a) == 0);
 	model_json(&again, b);
 	require(cJSON_Compare(a, b, true));
-	for (int r = 0; r < R_N; r++)
-		for (int p = 0; p < P_N; p++) {
-			char name[256];
-			enum role role;
-			enum part part;
-			int64_t dim[MAXDIM];
-			int layer, nd;
+	for (int i = 0; i < 3; i++) {
+		static const int end[] = { BLK_EMBED, 0, BLK_HEAD };
+		int index = i == 1 ? m.n_layer - 1 : end[i], n = 0;
+		struct want w = WANT_FIRST;
 
-			if (!role_shape(&m, (enum role)r, (enum part)p, &nd, dim))
-				continue;
-			family_tensor(f, (enum role)r, (enum part)p, m.n_layer - 1, false, name, sizeof(name));
-			require(family_role(f, name, &role, &part, &layer) == 1 && (int)role == r && (int)part == p);
-			require(role_home(role) != BLK_KIND_DENSE || layer == m.n_layer - 1);
-			require(nd >= 1 && dim[0] > 0);
+		while (n++ < 200 && model_wants(&m, index, &w)) {
+			struct tensor_id id = { .role = w.role, .part = w.part, .layer = index, .head = w.expert }, back;
+			char name[256];
+
+			family_tensor(f, &id, false, name, sizeof(name));
+			require(family_role(f, name, &back) == 1 && back.part == id.part);
+			require(back.fuse ? back.fuse == family_fuse(f, id.role) : back.role == id.role);
+			require(i != 1 || back.layer == m.n_layer - 1);
+			require(w.nd >= 1 && w.dim[0] > 0);
 		}
+	}
 	cJSON_Delete(a);
 	cJSON_Delete(b);
 	cJSON_Delete(c);

@@ -13,92 +13,138 @@ static struct model model(unsigned flags, bool gated, enum norm norm)
 	                       .norm = norm, .gated = gated, .flags = flags };
 }
 
+/* Conditions beyond flags. */
+enum { GATED = 1 << 30, LAYER = 1 << 29, HEADS = 1 << 28, ENDS = 1 << 26, AFTER = 1 << 25, TWO = 1 << 27 };
+
 static const struct row {
 	const char *name;
 	enum blk_kind home;
 	int64_t out, in;                /* in 0: a vector */
-	unsigned flag;                  /* that the model must have; ~0: must not have MF_TIED; 1 << 30: gated; 1 << 29: LayerNorm */
+	unsigned flag;                  /* that the model must have; ~0: must not have MF_TIED, ~1: nor MF_NO_FINAL */
 } table[] = {
 	{ "embed.weight", BLK_KIND_EMBED, 13, 10, 0 },
-	{ "norm.attn.weight", BLK_KIND_DENSE, 10, 0, 0 }, { "norm.attn.bias", BLK_KIND_DENSE, 10, 0, 1 << 29 },
+	{ "norm.attn.weight", BLK_KIND_DENSE, 10, 0, 0 }, { "norm.attn.bias", BLK_KIND_DENSE, 10, 0, LAYER },
 	{ "attn.q.weight", BLK_KIND_DENSE, 21, 10, 0 }, { "attn.q.bias", BLK_KIND_DENSE, 21, 0, MF_BIAS_QKV },
 	{ "attn.k.weight", BLK_KIND_DENSE, 14, 10, 0 }, { "attn.k.bias", BLK_KIND_DENSE, 14, 0, MF_BIAS_QKV },
 	{ "attn.v.weight", BLK_KIND_DENSE, 14, 10, 0 }, { "attn.v.bias", BLK_KIND_DENSE, 14, 0, MF_BIAS_QKV },
 	{ "attn.o.weight", BLK_KIND_DENSE, 10, 21, 0 }, { "attn.o.bias", BLK_KIND_DENSE, 10, 0, MF_BIAS_O },
-	{ "norm.mlp.weight", BLK_KIND_DENSE, 10, 0, 0 }, { "norm.mlp.bias", BLK_KIND_DENSE, 10, 0, 1 << 29 },
-	{ "mlp.gate.weight", BLK_KIND_DENSE, 11, 10, 1 << 30 }, { "mlp.gate.bias", BLK_KIND_DENSE, 11, 0, 1 << 30 | MF_BIAS_MLP },
+	{ "norm.mlp.weight", BLK_KIND_DENSE, 10, 0, TWO }, { "norm.mlp.bias", BLK_KIND_DENSE, 10, 0, LAYER | TWO },
+	{ "mlp.gate.weight", BLK_KIND_DENSE, 11, 10, GATED }, { "mlp.gate.bias", BLK_KIND_DENSE, 11, 0, GATED | MF_BIAS_MLP },
 	{ "mlp.up.weight", BLK_KIND_DENSE, 11, 10, 0 }, { "mlp.up.bias", BLK_KIND_DENSE, 11, 0, MF_BIAS_MLP },
 	{ "mlp.down.weight", BLK_KIND_DENSE, 10, 11, 0 }, { "mlp.down.bias", BLK_KIND_DENSE, 10, 0, MF_BIAS_MLP },
-	{ "norm.final.weight", BLK_KIND_HEAD, 10, 0, 0 }, { "norm.final.bias", BLK_KIND_HEAD, 10, 0, 1 << 29 },
-	{ "head.weight", BLK_KIND_HEAD, 13, 10, ~0u },
+	{ "norm.final.weight", BLK_KIND_HEAD, 10, 0, ~1u }, { "head.weight", BLK_KIND_HEAD, 13, 10, ~0u },
+	{ "norm.q.weight", BLK_KIND_DENSE, 7, 0, HEADS }, { "norm.q.bias", BLK_KIND_DENSE, 7, 0, HEADS },
+	{ "norm.k.weight", BLK_KIND_DENSE, 7, 0, HEADS }, { "norm.k.bias", BLK_KIND_DENSE, 7, 0, HEADS },
+	{ "pos.weight", BLK_KIND_EMBED, 17, 10, ENDS },
+	{ "norm.embed.weight", BLK_KIND_EMBED, 10, 0, ENDS }, { "norm.embed.bias", BLK_KIND_EMBED, 10, 0, ENDS | LAYER },
+	{ "norm.attn_out.weight", BLK_KIND_DENSE, 10, 0, AFTER }, { "norm.mlp_out.weight", BLK_KIND_DENSE, 10, 0, AFTER },
 };
 enum { ROWS = sizeof(table) / sizeof(*table) };
 
-static bool expected(const struct row *t, unsigned flags, bool gated, enum norm norm)
+/* Turns the conditions into knobs, and the other way. */
+static struct model model_of(unsigned have)
 {
-	unsigned have = flags | (gated ? 1u << 30 : 0) | (norm == NORM_LAYER ? 1u << 29 : 0);
+	struct model m = model(have & 63, have & GATED, have & LAYER ? NORM_LAYER : NORM_RMS);
 
-	return t->flag == ~0u ? !(flags & MF_TIED) : (have & t->flag) == t->flag;
+	m.qk_norm = have & HEADS ? QK_LAYER : QK_NONE;
+	m.pos_rows = have & ENDS ? 17 : 0;
+	m.embed_norm = have & ENDS;
+	m.place = have & AFTER ? PLACE_SANDWICH : have & TWO ? PLACE_PRE : PLACE_PARALLEL;
+	return m;
+}
+
+static bool expected(const struct row *t, unsigned have)
+{
+	if (t->flag == ~0u)
+		return !(have & MF_TIED);
+	if (t->flag == ~1u)
+		return !(have & MF_NO_FINAL);
+	if (have & AFTER)
+		have |= TWO;
+	return (have & t->flag) == t->flag;
 }
 
 static void shapes(void)
 {
 	int wrong = 0, tensors = 0;
 
-	for (unsigned flags = 0; flags < 16; flags++)
-		for (int gated = 0; gated < 2; gated++)
-			for (int norm = 0; norm < 2; norm++) {
-				enum norm kind = norm ? NORM_LAYER : NORM_RMS;
-				struct model m = model(flags, gated, kind);
+	for (unsigned k = 0; k < 1 << 12; k++) {
+		unsigned have = (k & 63) | (k >> 6) << 25;
+		struct model m = model_of(have);
 
-				for (int i = 0; i < ROWS; i++) {
-					const struct row *t = &table[i];
-					enum role r;
-					enum part p;
-					int64_t dim[MAXDIM];
-					int nd;
+		for (int i = 0; i < ROWS; i++) {
+			const struct row *t = &table[i];
+			enum role r;
+			enum part p;
+			int64_t dim[MAXDIM];
+			int nd;
 
-					if (role_parse(t->name, &r, &p) < 0 || role_home(r) != t->home ||
-					    role_shape(&m, r, p, &nd, dim) != expected(t, flags, gated, kind)) {
-						wrong++;
-						diag("%s, flags %u, gated %d, norm %d", t->name, flags, gated, norm);
-						continue;
-					}
-					if (!expected(t, flags, gated, kind))
-						continue;
-					tensors++;
-					wrong += nd != (t->in ? 2 : 1) || dim[0] != t->out || (t->in && dim[1] != t->in);
-				}
+			if (role_parse(t->name, &r, &p, NULL) < 0 || role_home(r) != t->home ||
+			    role_shape(&m, 0, r, p, &nd, dim) != expected(t, have)) {
+				wrong++;
+				diag("%s, conditions %x", t->name, have);
+				continue;
 			}
+			if (!expected(t, have))
+				continue;
+			tensors++;
+			wrong += nd != (t->in ? 2 : 1) || dim[0] != t->out || (t->in && dim[1] != t->in);
+		}
+	}
 	is_int(wrong, 0, "every role has its shape under every combination of knobs");
 	ok(tensors > 64 * 10, "and there were some");
+}
+
+/* Shapes that go together: a narrow embedding and its projections, a norm for each head. */
+static void others(void)
+{
+	struct model m = model(0, true, NORM_LAYER);
+	int64_t dim[MAXDIM];
+	int nd;
+
+	m.d_embed = 5;
+	ok(role_shape(&m, 0, R_EMBED, P_WEIGHT, &nd, dim) && dim[0] == 13 && dim[1] == 5, "a narrow embedding");
+	ok(role_shape(&m, 0, R_HEAD, P_WEIGHT, &nd, dim) && dim[0] == 13 && dim[1] == 5, "and head");
+	ok(role_shape(&m, 0, R_PROJ_IN, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 10 && dim[1] == 5, "made wide");
+	ok(role_shape(&m, 0, R_PROJ_OUT, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 5 && dim[1] == 10, "and narrow");
+	ok(!role_shape(&m, 0, R_PROJ_IN, P_BIAS, &nd, dim), "without a bias");
+	m.qk_norm = QK_LAYER_EACH;
+	ok(role_shape(&m, 0, R_NORM_Q, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 3 && dim[1] == 7, "a norm for each query head");
+	ok(role_shape(&m, 0, R_NORM_K, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 2 && dim[1] == 7, "and each key head");
+	ok(!role_shape(&m, 0, R_NORM_K, P_BIAS, &nd, dim), "without a bias");
+	m.flags = MF_BIAS_HEAD;
+	ok(role_shape(&m, 0, R_HEAD, P_BIAS, &nd, dim) && nd == 1 && dim[0] == 13, "a head's bias");
 }
 
 static void names(void)
 {
 	static const char *const bad[] = { "", "attn", "attn.q", "attn.q.", "attn.q.weight2", "attn.q.weight.code", "Attn.q.weight",
-	                                   "attn.qweight", "head.bias.weight", "embed", ".weight", "norm.weight" };
+	                                   "attn.qweight", "head.bias.weight", "embed", ".weight", "norm.weight", "gate.weight", "expert.gate.weight",
+	                                   "expert.01.gate.weight", "expert.1.attn.q.weight", "expert..up.weight" };
 	int linear = 0, roles = 0, wrong = 0;
 	enum role r;
 	enum part p;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		wrong += role_parse(bad[i], &r, &p) >= 0;
+		wrong += role_parse(bad[i], &r, &p, NULL) >= 0;
 	is_int(wrong, 0, "what is no role is not parsed");
 	wrong = 0;
 	for (int i = 0; i < R_N; i++)
 		for (int k = 0; k < P_N; k++) {
 			char name[64];
 
-			snprintf(name, sizeof(name), "%s.%s", role_name((enum role)i), part_name((enum part)k));
-			wrong += role_parse(name, &r, &p) < 0 || r != (enum role)i || p != (enum part)k;
+			struct want w = { .role = (enum role)i, .part = (enum part)k, .expert = role_expert((enum role)i) ? 12 : 0 };
+			int expert;
+
+			wrong += role_parse(want_name(&w, name), &r, &p, &expert) < 0 || r != (enum role)i ||
+			         p != (enum part)k || expert != w.expert;
 			roles++;
 		}
 	is_int(wrong, 0, "every role's name parses to itself");
-	is_int(roles, 24, "there are 24");
+	is_int(roles, 2 * R_N, "all of them");
 	for (int i = 0; i < R_N; i++)
 		linear += role_linear((enum role)i);
-	is_int(linear, 7, "seven linears are compressed");
+	is_int(linear, 17, "seventeen kinds of linears are compressed");
 	ok(!role_linear(R_HEAD) && !role_linear(R_EMBED), "the ends are not");
 }
 
@@ -159,6 +205,7 @@ int main(void)
 {
 	plan(0);
 	shapes();
+	others();
 	names();
 	labels();
 	slices();

@@ -72,25 +72,24 @@ static void quantize(struct block *b, int i)
 
 static void put(struct bundle_out *out, struct ledger *l, const struct model *m, int index, enum blk_kind kind, struct rng *r)
 {
+	struct want w = WANT_FIRST;
 	struct block b;
+	char name[64];
 	int n = 0;
 
 	block_init(&b, index, kind, R_N * P_N);
-	for (int role = 0; role < R_N; role++)
-		for (int part = 0; part < P_N; part++) {
-			struct tensor *t = &b.t[n];
+	while (model_wants(m, index, &w)) {
+		struct tensor *t = &b.t[n];
 
-			if (role_home((enum role)role) != kind ||
-			    !role_shape(m, (enum role)role, (enum part)part, &t->nd, t->dim))
-				continue;
-			t->name = arena_printf(&b.mem, "%s.%s", role_name((enum role)role), part_name((enum part)part));
-			t->dt = m->dtype;
-			fill(&b, t, r, index == 1 && role == R_UP ? o.noise : 0,
-			     index == 0 && role == R_Q ? o.plant : NULL);
-			if (o.quant && role_linear((enum role)role) && part == P_WEIGHT)
-				quantize(&b, n);
-			n++;
-		}
+		t->nd = w.nd;
+		memcpy(t->dim, w.dim, sizeof(t->dim));
+		t->name = arena_strdup(&b.mem, want_name(&w, name));
+		t->dt = m->dtype;
+		fill(&b, t, r, index == 1 && w.role == R_UP ? o.noise : 0, index == 0 && w.role == R_Q ? o.plant : NULL);
+		if (o.quant && role_linear(w.role) && w.part == P_WEIGHT)
+			quantize(&b, n);
+		n++;
+	}
 	b.nt = n;
 	ledger_block(l, &b);
 	if (bundle_put_block(out, &b) < 0)

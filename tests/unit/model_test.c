@@ -69,31 +69,36 @@ static void later(void)
 	cJSON_Delete(c);
 }
 
-/* Every tensor that a model may have has a name in every family, and back. */
+/* Every tensor that the model has has a name in its family, and back. */
 static bool named(const struct family *f, const struct model *m)
 {
-	for (int r = 0; r < R_N; r++)
-		for (int p = 0; p < P_N; p++) {
-			char name[128];
-			int64_t dim[MAXDIM];
-			enum role role;
-			enum part part;
-			int layer, nd;
+	static const int index[] = { BLK_EMBED, 0, 1, BLK_HEAD };
 
-			if (!role_shape(m, (enum role)r, (enum part)p, &nd, dim))
-				continue;
-			family_tensor(f, (enum role)r, (enum part)p, 1, false, name, sizeof(name));
-			if (!f->names[r] || family_role(f, name, &role, &part, &layer) != 1 || (int)role != r || (int)part != p) {
+	for (int i = 0; i < 4; i++) {
+		struct want w = WANT_FIRST;
+
+		while (model_wants(m, index[i], &w)) {
+			struct tensor_id id = { .role = w.role, .part = w.part, .layer = index[i] }, back;
+			const struct fuse *fuse = family_fuse(f, id.role);
+			char name[128];
+
+			id.head = role_expert(w.role) ? w.expert : family_heads(f, id.role) ? (int)w.dim[0] - 1 : 0;
+			family_tensor(f, &id, false, name, sizeof(name));
+			if ((!f->names[w.role] && !fuse) || family_role(f, name, &back) != 1 || back.part != id.part ||
+			    back.role != (fuse ? fuse->role[0] : id.role) || back.fuse != fuse ||
+			    (!fuse && back.head != id.head) || back.layer != (i == 2)) {
 				diag("%s: %s", f->name, name);
 				return false;
 			}
 		}
+	}
 	return true;
 }
 
 static void rows(void)
 {
 	static const struct family empty = { .name = "empty" };
+	static const struct tensor_id q = { .role = R_Q, .part = P_WEIGHT, .layer = 3 };
 	char name[64];
 
 	for (const struct family *const *f = family_list(); *f; f++) {
@@ -101,13 +106,47 @@ static void rows(void)
 		bool all = (*f)->names[R_EMBED] != NULL;
 
 		m.n_layer = 2;
-		for (m.flags = 0; m.flags < 16 && all; m.flags++)
-			all = named(*f, &m);
-		ok(all, "every tensor has its name: %s", (*f)->name);
+		m.n_head = m.n_kv = 3;
+		m.moe[1] = m.n_expert > 0;
+		m.moe[0] = m.moe[1] && !(*f)->names[R_GATE];
+		all = all && named(*f, &m);
+		/* biases and heads that the checkpoint may have */
+		m.flags ^= MF_TIED;
+		m.flags |= MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP;
+		ok(all && named(*f, &m), "every tensor has its name: %s", (*f)->name);
 	}
-	is_str(family_tensor(&empty, R_Q, P_WEIGHT, 3, true, name, sizeof(name)), "attn.q.weight",
-	       "a row without a name gives the role's");
+	is_str(family_tensor(&empty, &q, true, name, sizeof(name)), "attn.q.weight", "a row without a name gives the role's");
 	ok(!family_prefix(&empty), "and has no prefix");
+}
+
+/* Falcon's arrangements, under the words of before and after it came to the library. */
+static void resolved(void)
+{
+	static const struct {
+		const char *config, *family;
+		enum place place;
+		int n_kv;
+	} t[] = {
+		{ "{\"architectures\":[\"RWForCausalLM\"],\"model_type\":\"RefinedWeb\",\"n_layer\":2,\"hidden_size\":64,"
+		  "\"n_head\":8,\"n_head_kv\":2,\"vocab_size\":9}", "falcon_2", PLACE_PARALLEL_2, 2 },
+		{ "{\"architectures\":[\"RWForCausalLM\"],\"model_type\":\"RefinedWebModel\",\"n_layer\":2,"
+		  "\"hidden_size\":64,\"n_head\":8,\"vocab_size\":9,\"multi_query\":true}", "falcon", PLACE_PARALLEL, 1 },
+		{ "{\"architectures\":[\"FalconForCausalLM\"],\"num_hidden_layers\":2,\"hidden_size\":64,"
+		  "\"num_attention_heads\":8,\"vocab_size\":9,\"multi_query\":false,\"parallel_attn\":false,\"alibi\":true}",
+		  "falcon", PLACE_PRE, 8 },
+		{ "{\"architectures\":[\"FalconForCausalLM\"],\"num_hidden_layers\":2,\"hidden_size\":64,\"num_kv_heads\":4,"
+		  "\"num_attention_heads\":8,\"vocab_size\":9,\"new_decoder_architecture\":true,"
+		  "\"num_ln_in_parallel_attn\":1}", "falcon", PLACE_PARALLEL, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		cJSON *c = json(t[i].config);
+		struct model m;
+
+		ok(family_resolve(&m, c) && !strcmp(m.family, t[i].family) && m.place == t[i].place && m.n_kv == t[i].n_kv &&
+		   m.d_ff == 256, "%s, arrangement %zu", t[i].family, i);
+		cJSON_Delete(c);
+	}
 }
 
 int main(void)
@@ -115,5 +154,6 @@ int main(void)
 	plan(0);
 	later();
 	rows();
+	resolved();
 	return done();
 }

@@ -130,18 +130,21 @@ static struct ledger books;
 static int put(struct bundle_out *o, const struct model *md, const struct make *m, enum blk_kind kind, int index)
 {
 	struct block b;
-	int n = 0, nd, r;
-	int64_t dim[MAXDIM];
+	struct want w = WANT_FIRST;
+	char name[64];
+	int n = 0, r;
 
-	for (int i = 0; i < R_N; i++)
-		n += role_home((enum role)i) == kind && role_shape(md, (enum role)i, P_WEIGHT, &nd, dim);
+	while (model_wants(md, index, &w))
+		n += w.part == P_WEIGHT;
 	block_init(&b, index, kind, n);
 	n = 0;
-	for (int i = 0; i < R_N; i++) {
-		if (role_home((enum role)i) != kind || !role_shape(md, (enum role)i, P_WEIGHT, &nd, dim))
+	for (w = (struct want)WANT_FIRST; model_wants(md, index, &w);) {
+		int i = w.role;
+
+		if (w.part != P_WEIGHT)
 			continue;
-		b.t[n] = tensor_new(&b.mem, m->dt, nd, dim);
-		b.t[n].name = arena_printf(&b.mem, "%s.weight", role_name((enum role)i));
+		b.t[n] = tensor_new(&b.mem, m->dt, w.nd, w.dim);
+		b.t[n].name = arena_strdup(&b.mem, want_name(&w, name));
 		memset(b.t[n].data, 0, tensor_bytes(&b.t[n]));
 		((uint8_t *)b.t[n].data)[1] = i == R_HEAD && m->head == SAME_HEAD ? R_EMBED : (uint8_t)i;
 		if (m->quantize && role_linear((enum role)i) && !(i == R_GATE && m->gate_float))

@@ -7,7 +7,7 @@
 
 /* The window counts only when use_sliding_window says so; then for the layers from max_window_layers on,
  * or those that layer_types names. */
-static int resolve(struct model *m, const cJSON *config)
+int qwen_window(struct model *m, const cJSON *config)
 {
 	const cJSON *types = cJSON_GetObjectItemCaseSensitive(config, "layer_types");
 	int64_t win = 4096, from = 28;
@@ -32,7 +32,7 @@ const struct family family_qwen2 = {
 	.match = { "Qwen2ForCausalLM" },
 	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 32768, .n_kv = 32,
 	          .rope = LLAMA_ROPE, .flags = MF_BIAS_QKV },
-	.resolve = resolve,
+	.resolve = qwen_window,
 	.own = { "sliding_window" },
 	.names = { LLAMA_NAMES },
 };

@@ -1,0 +1,266 @@
+#include "import/map.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As family_role; -2: error set. */
+static int find_role(struct map *p, const char *name, struct tensor_id *id)
+{
+	size_t n = family_prefix(p->f);
+	const char *embed = p->f->names[R_EMBED];
+	char full[600];
+	bool bare;
+	int r = family_role(p->f, name, id);
+
+	if (r > 0 && strncmp(name, embed, n))
+		return r;                       /* "lm_head": the same in both */
+	bare = r < 0;
+	if (bare) {
+		if (!n || strlen(name) > 512)
+			return -1;
+		snprintf(full, sizeof(full), "%.*s%s", (int)n, embed, name);
+		r = family_role(p->f, full, id);
+	}
+	if (r <= 0)
+		return r;
+	if (p->prefixed++ && bare != p->bare) {
+		err_set(ST_BAD, "tensor '%s' is named with%s the prefix '%.*s', others are not", name,
+		        bare ? "out" : "", (int)n, embed);
+		return -2;
+	}
+	p->bare = bare;
+	return r;
+}
+
+static int twice(const char *name)
+{
+	return err_set(ST_BAD, "tensor '%s' comes twice", name);
+}
+
+/* Of how many tensors the role's is made, of shape dim each; 0: the model has none. */
+static int64_t pieces(const struct map *p, const struct tensor_id *id, int64_t *dim)
+{
+	int nd;
+
+	if (!role_shape(p->m, id->layer, id->role, id->part, &nd, dim))
+		return 0;
+	return role_expert(id->role) ? p->m->n_expert : nd == 2 ? dim[0] : 0;
+}
+
+/* Head h of `heads`, one of as many as the model says. */
+static int put_head(struct map *p, struct slot *s, const struct tensor_id *id, int i)
+{
+	int64_t dim[MAXDIM], n;
+
+	n = pieces(p, id, dim);
+	if (id->head >= n)
+		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none", p->s->t[i].name);
+	if (!s->heads) {
+		s->heads = xmalloc((size_t)n * sizeof(*s->heads));
+		memset(s->heads, 0xff, (size_t)n * sizeof(*s->heads));
+		s->src = i;
+	}
+	if (s->heads[id->head] >= 0)
+		return twice(p->s->t[i].name);
+	s->heads[id->head] = i;
+	s->n++;
+	return 0;
+}
+
+static int put(struct map *p, const struct tensor_id *id, int i)
+{
+	int n = id->fuse ? id->fuse->n : 1;
+
+	if (!id->fuse && family_heads(p->f, id->role))
+		return put_head(p, &p->layer[id->layer][id->role][id->part], id, i);
+	for (int k = 0; k < n; k++) {
+		struct slot *s = &p->layer[id->layer][id->fuse ? id->fuse->role[k] : id->role][id->part];
+
+		if (s->n)
+			return twice(p->s->t[i].name);
+		*s = (struct slot){ .n = 1, .src = i, .fuse = id->fuse, .nth = k };
+	}
+	return 0;
+}
+
+static int map_tensor(struct map *p, int i)
+{
+	const struct tensor *t = &p->s->t[i];
+	struct tensor_id id;
+	int r = find_role(p, t->name, &id);
+
+	if (r < -1)
+		return -1;
+	if (r < 0)
+		return err_set(ST_BAD, "unknown tensor '%s': family '%s' has no role for it", t->name, p->f->name);
+	if (r == 0) {
+		p->why[i] = "a buffer that the configuration says already";
+		return 0;
+	}
+	if (id.layer >= p->m->n_layer)
+		return err_set(ST_BAD, "unknown tensor '%s': the configuration has %d layers", t->name, p->m->n_layer);
+	if (t->dt != DT_F32 && t->dt != DT_F16 && t->dt != DT_BF16)
+		return err_set(ST_UNSUP, "tensor '%s' is %s; F32, F16 and BF16 are read", t->name, dtype_name(t->dt));
+	return put(p, &id, i);
+}
+
+/* The head that is there is the head: a configuration that says "tied" then speaks of how training went. */
+static void settle_head(struct map *p)
+{
+	if (p->layer[0][R_HEAD][P_WEIGHT].n && p->m->flags & MF_TIED) {
+		p->m->flags &= ~(unsigned)MF_TIED;
+		say(1, "the configuration ties the head to the embedding, and the checkpoint has a head of its own: kept");
+	}
+}
+
+static int shape_fits(const struct map *p, int i, int nd, const int64_t *dim)
+{
+	struct tensor want = { .nd = nd };
+	char a[96], b[96];
+
+	memcpy(want.dim, dim, sizeof(*dim) * (size_t)nd);
+	if (tensor_same_shape(&want, &p->s->t[i]))
+		return 0;
+	return err_set(ST_BAD, "tensor '%s' is %s, the configuration makes it %s", p->s->t[i].name,
+	               tensor_shape(&p->s->t[i], a, sizeof(a)), tensor_shape(&want, b, sizeof(b)));
+}
+
+static int check_heads(const struct map *p, const struct slot *s, const struct tensor_id *id, const int64_t *dim)
+{
+	bool expert = role_expert(id->role);
+	int64_t n = expert ? p->m->n_expert : dim[0];
+	char name[256];
+
+	for (int h = 0; h < n; h++) {
+		struct tensor_id one = *id;
+
+		one.head = h;
+		if (s->heads[h] < 0)
+			return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->f, &one, p->bare, name, sizeof(name)));
+		if (shape_fits(p, s->heads[h], expert ? 2 : 1, expert ? dim : dim + 1) < 0)
+			return -1;
+		if (!expert && p->s->t[s->heads[h]].dt != p->s->t[s->src].dt)
+			return err_set(ST_UNSUP, "tensor '%s' is of another type than the other heads'", p->s->t[s->heads[h]].name);
+	}
+	return 0;
+}
+
+static int check_slot(const struct map *p, struct tensor_id *id)
+{
+	const struct slot *s = &p->layer[id->layer][id->role][id->part];
+	int64_t dim[MAXDIM], other[MAXDIM];
+	int nd, n;
+	bool has = role_shape(p->m, id->layer, id->role, id->part, &nd, dim);
+	char name[256];
+
+	if (!has && !s->n)
+		return 0;
+	if (!has)
+		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none",
+		               p->s->t[s->src].name);
+	if (!s->n)
+		return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->f, id, p->bare, name, sizeof(name)));
+	if (s->heads)
+		return check_heads(p, s, id, dim);
+	if (s->fuse && s->fuse->kind == FUSE_EXPERT) {
+		dim[2] = dim[1];
+		dim[1] = dim[0] * s->fuse->n;
+		dim[0] = p->m->n_expert;
+		return shape_fits(p, s->src, 3, dim);
+	}
+	for (int k = 0; s->fuse && k < s->fuse->n; k++)
+		if (k != s->nth) {
+			role_shape(p->m, id->layer, s->fuse->role[k], id->part, &n, other);
+			dim[0] += other[0];
+		}
+	return shape_fits(p, s->src, nd, dim);
+}
+
+static int check_all(struct map *p)
+{
+	for (int l = 0; l < p->m->n_layer; l++)
+		for (int r = 0; r < R_N; r++)
+			for (int k = 0; k < P_N; k++) {
+				struct tensor_id id = { .role = (enum role)r, .part = (enum part)k, .layer = l };
+
+				if ((l == 0 || role_home(id.role) == BLK_KIND_DENSE) && check_slot(p, &id) < 0)
+					return -1;
+			}
+	return 0;
+}
+
+/* Tensors that have a role by these names. */
+static int known(const struct source *s, const struct family *f)
+{
+	struct tensor_id id;
+	int n = 0;
+
+	for (int i = 0; i < s->nt; i++)
+		n += family_role(f, s->t[i].name, &id) > 0;
+	return n;
+}
+
+int map_source(struct map *p, const struct source *s, struct model *m, const struct family *f)
+{
+	if (f->other && known(s, f->other) > known(s, f)) {
+		f = f->other;
+		snprintf(m->family, sizeof(m->family), "%s", f->name);
+	}
+	*p = (struct map){ .s = s, .m = m, .f = f };
+	p->layer = xcalloc((size_t)m->n_layer, sizeof(*p->layer));
+	p->why = xcalloc((size_t)s->nt + 1, sizeof(*p->why));
+	for (int i = 0; i < s->nt; i++)
+		if (map_tensor(p, i) < 0)
+			return -1;
+	settle_head(p);
+	if (check_all(p) < 0)
+		return -1;
+	/* what lies there, whatever the configuration calls it */
+	for (int r = 0; r < R_N; r++)
+		if (role_linear((enum role)r) && p->layer[0][r][P_WEIGHT].n) {
+			m->dtype = s->t[p->layer[0][r][P_WEIGHT].src].dt;
+			break;
+		}
+	return 0;
+}
+
+void map_free(struct map *p)
+{
+	for (int l = 0; p->layer && l < p->m->n_layer; l++)
+		for (int r = 0; r < R_N; r++)
+			for (int k = 0; k < P_N; k++)
+				free(p->layer[l][r][k].heads);
+	free(p->layer);
+	free(p->why);
+}
+
+int map_spans(const struct map *p, const struct slot *s)
+{
+	switch (s->fuse->kind) {
+	case FUSE_GROUP: return p->m->n_kv;
+	case FUSE_EXPERT: return p->m->n_expert;
+	case FUSE_CAT: break;
+	}
+	return 1;
+}
+
+void map_span(const struct map *p, const struct slot *s, int layer, enum part part, int k, int64_t *from, int64_t *rows)
+{
+	int64_t dim[MAXDIM], total = 0, before = 0;
+	int nd, n = s->fuse->kind == FUSE_GROUP ? p->m->n_kv : 1;
+
+	*rows = 0;
+	for (int i = 0; i < s->fuse->n; i++) {
+		role_shape(p->m, layer, s->fuse->role[i], part, &nd, dim);
+		if (i < s->nth)
+			before += dim[0] / n;
+		if (i == s->nth)
+			*rows = dim[0] / n;
+		total += dim[0] / n;
+	}
+	*from = k * total + before;
+}

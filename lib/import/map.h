@@ -1,0 +1,36 @@
+/* Which tensors of a source make up which role's tensor: the tensor itself, rows of a fused one, or one for each head.
+ * Every tensor of the source finds its role, or is named and refused; every role that the model has finds its tensor. */
+#ifndef MAP_H
+#define MAP_H
+
+#include "import/source.h"
+#include "model/family.h"
+
+struct slot {
+	int n;                          /* tensors of the source; 0: the role has none */
+	int src;                        /* the first, an index in source.t */
+	int *heads;                     /* [n] all of them, where each head has its own; owned */
+	const struct fuse *fuse;        /* or src holds several roles, of which this is the nth */
+	int nth;
+};
+typedef struct slot slots[R_N][P_N];
+
+struct map {
+	const struct source *s;
+	struct model *m;
+	const struct family *f;
+	slots *layer;                   /* [n_layer]; the ends of the model are in layer 0 */
+	const char **why;               /* [nt]: reason of a tensor that is dropped */
+	bool bare;                      /* the names lack the prefix that the family's have */
+	int prefixed;                   /* tensors met whose name shows which; for refusing a mixture */
+};
+
+/* m's flags learn whether there is a head, its dtype what the linears are stored in.  -1: error set.  Free in every
+ * case. */
+int map_source(struct map *, const struct source *, struct model *m, const struct family *);
+void map_free(struct map *);
+/* Rows of the slot's tensor, in order, as (row of the fused one, how many): span k of map_spans. */
+int map_spans(const struct map *, const struct slot *);
+void map_span(const struct map *, const struct slot *, int layer, enum part, int k, int64_t *from, int64_t *rows);
+
+#endif

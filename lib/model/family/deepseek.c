@@ -1,0 +1,124 @@
+/* DeepSeek-V2, V2.5 (arXiv 2405.04434), V3 (arXiv 2412.19437): latent attention, many small experts. */
+#include "model/family.h"
+
+#include "base/err.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct cfg_key keys[] = {
+	{ "n_routed_experts", CFG_INT, offsetof(struct model, n_expert), 0 },
+	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 },
+	{ "moe_intermediate_size", CFG_INT, offsetof(struct model, d_expert), 0 },
+	{ "norm_topk_prob", CFG_BOOL, offsetof(struct model, norm_topk), 0 },
+	{ "routed_scaling_factor", CFG_REAL, offsetof(struct model, route_scale), 0 },
+	{ "kv_lora_rank", CFG_INT, offsetof(struct model, kv_rank), 0 },
+	{ "q_lora_rank", CFG_INT, offsetof(struct model, q_rank), 0 },
+	{ "v_head_dim", CFG_INT, offsetof(struct model, d_v), 0 },
+	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
+	{ NULL, 0, 0, 0 }
+};
+
+static int attention(struct model *m, const cJSON *config)
+{
+	int64_t plain = 128, rotated = 64;
+	const cJSON *p = cJSON_GetObjectItemCaseSensitive(config, "rope_scaling");
+	double all = 0, factor = 1, gain;
+	bool interleaved = true;
+
+	if (!p || cJSON_IsNull(p))
+		p = cJSON_GetObjectItemCaseSensitive(config, "rope_parameters");
+	if (json_int(config, "qk_nope_head_dim", 1, 1 << 16, &plain) < 0 ||
+	    json_int(config, "qk_rope_head_dim", 2, 1 << 16, &rotated) < 0 || json_num(p, "mscale_all_dim", &all) < 0 ||
+	    json_num(p, "factor", &factor) < 0 || json_bool(config, "rope_interleave", &interleaved) < 0)
+		return -1;
+	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(config, "q_lora_rank")))
+		m->q_rank = 0;
+	m->n_kv = m->n_head;
+	m->d_head = (int)(plain + rotated);
+	m->rope.dim = (int)rotated;
+	m->rope.interleaved = interleaved;
+	gain = factor > 1 && all > 0 ? 0.1 * all * log(factor) + 1 : 1;
+	m->attn_scale = gain * gain / sqrt(m->d_head);
+	return 0;
+}
+
+static int experts(struct model *m, const cJSON *config, bool v3)
+{
+	int64_t shared = 0, first = 0, freq = 1, groups = 0, top = 0;
+	const char *method = v3 ? "noaux_tc" : "", *score = v3 ? "sigmoid" : "softmax";
+
+	if (json_int(config, "n_shared_experts", 0, 1 << 10, &shared) < 0 ||
+	    json_int(config, "first_k_dense_replace", 0, MAX_LAYER, &first) < 0 ||
+	    json_int(config, "moe_layer_freq", 1, MAX_LAYER, &freq) < 0 ||
+	    json_int(config, "n_group", 1, 1 << 14, &groups) < 0 || json_int(config, "topk_group", 1, 1 << 14, &top) < 0 ||
+	    json_str(config, "topk_method", &method) < 0 || json_str(config, "scoring_func", &score) < 0)
+		return -1;
+	if (!m->n_expert)
+		return 0;
+	if (!strcmp(method, "group_limited_greedy") || !strcmp(method, "noaux_tc")) {
+		m->n_group = (int)groups;
+		m->topk_group = (int)top;
+	} else if (strcmp(method, "greedy"))
+		return err_set(ST_UNSUP, "'topk_method' is '%.40s'", method);
+	if (strcmp(score, v3 ? "sigmoid" : "softmax"))
+		return err_set(ST_UNSUP, "'scoring_func' is '%.40s'", score);
+	m->router = v3 ? (m->n_group ? ROUTER_SIGMOID_TOP2 : ROUTER_SIGMOID) :
+	            m->n_group ? ROUTER_SOFTMAX_MAX : ROUTER_SOFTMAX;
+	m->router_bias = v3;
+	if (!v3 && m->norm_topk && m->top_k > 1)
+		m->route_scale = 0;                     /* the one or the other */
+	if (!v3 && m->top_k == 1)
+		m->norm_topk = false;
+	if (shared * m->d_expert > 1 << 20)
+		return err_set(ST_BAD, "%lld shared experts of %d", (long long)shared, m->d_expert);
+	m->d_shared = (int)shared * m->d_expert;
+	for (int i = (int)first; i < m->n_layer; i++)
+		m->moe[i] = i % freq == 0;
+	return 0;
+}
+
+static int resolve2(struct model *m, const cJSON *config)
+{
+	return attention(m, config) < 0 ? -1 : experts(m, config, false);
+}
+
+static int resolve3(struct model *m, const cJSON *config)
+{
+	return attention(m, config) < 0 ? -1 : experts(m, config, true);
+}
+
+#define DEEPSEEK_NAMES { \
+	LLAMA_ENDS, LLAMA_NORMS, LLAMA_O, LLAMA_GLU, [R_Q] = "model.layers.%L.self_attn.q_proj", \
+	[R_QA] = "model.layers.%L.self_attn.q_a_proj", [R_NORM_QA] = "model.layers.%L.self_attn.q_a_layernorm", \
+	[R_QB] = "model.layers.%L.self_attn.q_b_proj", [R_KVA] = "model.layers.%L.self_attn.kv_a_proj_with_mqa", \
+	[R_NORM_KVA] = "model.layers.%L.self_attn.kv_a_layernorm", [R_KVB] = "model.layers.%L.self_attn.kv_b_proj", \
+	[R_ROUTER] = "model.layers.%L.mlp.gate", \
+	[R_SHARED_GATE] = "model.layers.%L.mlp.shared_experts.gate_proj", \
+	[R_SHARED_UP] = "model.layers.%L.mlp.shared_experts.up_proj", \
+	[R_SHARED_DOWN] = "model.layers.%L.mlp.shared_experts.down_proj", \
+	[R_EXPERT_GATE] = "model.layers.%L.mlp.experts.%E.gate_proj", \
+	[R_EXPERT_UP] = "model.layers.%L.mlp.experts.%E.up_proj", \
+	[R_EXPERT_DOWN] = "model.layers.%L.mlp.experts.%E.down_proj" }
+#define DEEPSEEK_BASE .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 2048, .kv_rank = 512, \
+	.d_v = 128, .eps_latent = 1e-6, .rope = LLAMA_ROPE
+
+const struct family family_deepseek_v2 = {
+	.name = "deepseek_v2",
+	.match = { "DeepseekV2ForCausalLM" },
+	.base = { DEEPSEEK_BASE, .q_rank = 1536, .d_expert = 1407, .route_scale = 1 },
+	.cfg = keys,
+	.resolve = resolve2,
+	.names = DEEPSEEK_NAMES,
+};
+const struct family family_deepseek_v3 = {
+	.name = "deepseek_v3",
+	.match = { "DeepseekV3ForCausalLM" },
+	.base = { DEEPSEEK_BASE, .q_rank = 1536, .d_expert = 2048, .n_expert = 256, .top_k = 8, .norm_topk = true,
+	          .route_scale = 2.5 },
+	.cfg = keys,
+	.resolve = resolve3,
+	.own = { "rope_interleave" },
+	.names = DEEPSEEK_NAMES,
+	.router_bias = "model.layers.%L.mlp.gate.e_score_correction_bias",
+};

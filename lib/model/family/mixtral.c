@@ -1,0 +1,53 @@
+/* Mixtral (Jiang et al., arXiv 2401.04088): Mistral, each token's MLP two of eight experts. */
+#include "model/family.h"
+
+static const struct cfg_key keys[] = {
+	{ "num_local_experts", CFG_INT, offsetof(struct model, n_expert), 0 },
+	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 },
+	{ NULL, 0, 0, 0 }
+};
+
+/* null is no window */
+static int resolve(struct model *m, const cJSON *config)
+{
+	int64_t win = 0;
+
+	if (json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
+		return -1;
+	m->window = (int)win;
+	m->d_expert = m->d_ff;
+	for (int i = 0; i < m->n_layer; i++) {
+		m->slide[i] = win > 0;
+		m->moe[i] = true;
+	}
+	return 0;
+}
+
+#define MIXTRAL \
+	.type = { "mixtral" }, \
+	.base = { .norm = NORM_RMS, .eps = 1e-5, .act = ACT_SILU, .gated = true, .ctx = 131072, .n_kv = 8, \
+	          .n_expert = 8, .top_k = 2, .norm_topk = true, \
+	          .rope = { .type = ROPE_DEFAULT, ROPE_OTHERS, .base = 1000000 } }, \
+	.cfg = keys, .resolve = resolve, .own = { "sliding_window" }
+#define MIXTRAL_NAMES LLAMA_ENDS, LLAMA_NORMS, LLAMA_QKV, LLAMA_O
+
+/* As later versions of the library hold it in memory. */
+static const struct family stacked = {
+	.name = "mixtral_stacked",
+	MIXTRAL,
+	.names = { MIXTRAL_NAMES, [R_ROUTER] = "model.layers.%L.mlp.gate" },
+	.fuse = { { "model.layers.%L.mlp.experts.gate_up_proj", FUSE_EXPERT, 2, { R_EXPERT_GATE, R_EXPERT_UP } },
+	          { "model.layers.%L.mlp.experts.down_proj", FUSE_EXPERT, 1, { R_EXPERT_DOWN } } },
+};
+const struct family family_mixtral = {
+	.name = "mixtral",
+	.match = { "MixtralForCausalLM" },
+	MIXTRAL,
+	.names = {
+		MIXTRAL_NAMES, [R_ROUTER] = "model.layers.%L.block_sparse_moe.gate",
+		[R_EXPERT_GATE] = "model.layers.%L.block_sparse_moe.experts.%E.w1",
+		[R_EXPERT_UP] = "model.layers.%L.block_sparse_moe.experts.%E.w3",
+		[R_EXPERT_DOWN] = "model.layers.%L.block_sparse_moe.experts.%E.w2"
+	},
+	.other = &stacked,
+};

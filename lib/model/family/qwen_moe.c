@@ -1,0 +1,77 @@
+/* Qwen1.5-MoE, Qwen2-MoE (arXiv 2407.10671), with an expert that all tokens share, and Qwen3-MoE (arXiv 2505.09388),
+ * without. */
+#include "model/family.h"
+
+#include "base/err.h"
+
+static const struct cfg_key keys2[] = {
+	{ "num_experts", CFG_INT, offsetof(struct model, n_expert), 0 },
+	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 },
+	{ "moe_intermediate_size", CFG_INT, offsetof(struct model, d_expert), 0 },
+	{ "shared_expert_intermediate_size", CFG_INT, offsetof(struct model, d_shared), 0 },
+	{ "norm_topk_prob", CFG_BOOL, offsetof(struct model, norm_topk), 0 },
+	{ "qkv_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV },
+	{ NULL, 0, 0, 0 }
+};
+static const struct cfg_key keys3[] = {
+	{ "num_experts", CFG_INT, offsetof(struct model, n_expert), 0 },
+	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 },
+	{ "moe_intermediate_size", CFG_INT, offsetof(struct model, d_expert), 0 },
+	{ "norm_topk_prob", CFG_BOOL, offsetof(struct model, norm_topk), 0 },
+	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
+	{ NULL, 0, 0, 0 }
+};
+
+/* Every decoder_sparse_step-th layer has experts, but for those of mlp_only_layers. */
+static int resolve(struct model *m, const cJSON *config)
+{
+	const cJSON *dense = cJSON_GetObjectItemCaseSensitive(config, "mlp_only_layers"), *v;
+	int64_t step = 1;
+
+	if (json_int(config, "decoder_sparse_step", 1, 1 << 20, &step) < 0 || qwen_window(m, config) < 0)
+		return -1;
+	for (int i = 0; i < m->n_layer; i++)
+		m->moe[i] = m->n_expert > 0 && (i + 1) % step == 0;
+	cJSON_ArrayForEach(v, dense) {
+		if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0 && v->valuedouble < MAX_LAYER))
+			return err_set(ST_BAD, "'mlp_only_layers' is not a list of layers");
+		m->moe[(int)v->valuedouble] = false;
+	}
+	return 0;
+}
+
+#define EXPERTS \
+	[R_ROUTER] = "model.layers.%L.mlp.gate", \
+	[R_EXPERT_GATE] = "model.layers.%L.mlp.experts.%E.gate_proj", \
+	[R_EXPERT_UP] = "model.layers.%L.mlp.experts.%E.up_proj", \
+	[R_EXPERT_DOWN] = "model.layers.%L.mlp.experts.%E.down_proj"
+
+const struct family family_qwen2_moe = {
+	.name = "qwen2_moe",
+	.match = { "Qwen2MoeForCausalLM" },
+	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 32768, .n_kv = 16,
+	          .n_expert = 60, .top_k = 4, .d_expert = 1408, .d_shared = 5632, .shared_gate = true,
+	          .rope = LLAMA_ROPE, .flags = MF_BIAS_QKV },
+	.cfg = keys2,
+	.resolve = resolve,
+	.own = { "sliding_window" },
+	.names = {
+		LLAMA_NAMES, EXPERTS, [R_SHARED_ROUTER] = "model.layers.%L.mlp.shared_expert_gate",
+		[R_SHARED_GATE] = "model.layers.%L.mlp.shared_expert.gate_proj",
+		[R_SHARED_UP] = "model.layers.%L.mlp.shared_expert.up_proj",
+		[R_SHARED_DOWN] = "model.layers.%L.mlp.shared_expert.down_proj"
+	},
+};
+const struct family family_qwen3_moe = {
+	.name = "qwen3_moe",
+	.match = { "Qwen3MoeForCausalLM" },
+	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 32768, .n_kv = 4,
+	          .n_expert = 128, .top_k = 8, .d_expert = 768, .qk_norm = QK_RMS, .rope = LLAMA_ROPE },
+	.cfg = keys3,
+	.resolve = resolve,
+	.own = { "sliding_window" },
+	.names = {
+		LLAMA_NAMES, EXPERTS, [R_NORM_Q] = "model.layers.%L.self_attn.q_norm",
+		[R_NORM_K] = "model.layers.%L.self_attn.k_norm"
+	},
+};

@@ -1,0 +1,35 @@
+/* StarCoder2 (Lozhkov et al., arXiv 2402.19173): LLaMA's attention with biases, GPT's MLP, a window in every layer. */
+#include "model/family.h"
+
+static const struct cfg_alias words[] = { { "norm_epsilon", "rms_norm_eps" }, { NULL, NULL } };
+static const struct cfg_key keys[] = {
+	{ "use_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP },
+	{ NULL, 0, 0, 0 }
+};
+
+static int resolve(struct model *m, const cJSON *config)
+{
+	int64_t win = 0;
+
+	if (json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
+		return -1;
+	m->window = (int)win;
+	for (int i = 0; i < m->n_layer; i++)
+		m->slide[i] = win > 0;
+	return 0;
+}
+
+const struct family family_starcoder2 = {
+	.name = "starcoder2",
+	.match = { "Starcoder2ForCausalLM" },
+	.base = { .norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_TANH, .ctx = 4096, .n_kv = 2, .rope = LLAMA_ROPE,
+	          .flags = MF_TIED | MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP },
+	.alias = words,
+	.cfg = keys,
+	.resolve = resolve,
+	.own = { "sliding_window" },
+	.names = {
+		LLAMA_ENDS, LLAMA_NORMS, LLAMA_QKV, LLAMA_O,
+		[R_UP] = "model.layers.%L.mlp.c_fc", [R_DOWN] = "model.layers.%L.mlp.c_proj"
+	},
+};

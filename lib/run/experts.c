@@ -1,0 +1,311 @@
+/* Experts, one at a time: the rows that go to it are gathered from the states that all of them read, and what it makes
+ * of them is added to the stream.  So one expert's matrices are worked with at a time, work is proportional to the
+ * tokens routed, and a method sees each expert's inputs alone.
+ *
+ * States are walked in the same batches by every pass, of which the rows of one expert are picked: products of the
+ * same rows together, hence the same bits with a tap as without. */
+#include "run/side.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows of one batch that go to an expert. */
+struct pick {
+	int64_t n;
+	int64_t *row;                   /* [n] of the N*T */
+	float *weight;                  /* [n] */
+	void *in;                       /* [n, C] dev->mm, gathered */
+};
+
+static int64_t step_of(const struct side *s, int T)
+{
+	return least(fwd_wide(s->fwd), (int64_t)fwd_batch(s->fwd) * T);
+}
+
+static void pick_open(const struct calib *c, const struct side *s, struct pick *p)
+{
+	size_t n = (size_t)step_of(s, c->T);
+
+	p->row = xmalloc(n * sizeof(*p->row));
+	p->weight = xmalloc(n * sizeof(*p->weight));
+	p->in = xmalloc(n * (size_t)c->m->d_model * dtype_size(c->dev->mm));
+}
+
+static void pick_close(struct pick *p)
+{
+	free(p->row);
+	free(p->weight);
+	free(p->in);
+}
+
+/* Rows [row, row + m) that `routes` sends to the expert, from the states of s.  -1: error set. */
+static int pick(const struct calib *c, const struct side *routes, struct side *s, int expert, int64_t row, int64_t m,
+                struct pick *p)
+{
+	size_t C = (size_t)c->m->d_model * dtype_size(c->dev->mm);
+	int K = c->m->top_k;
+	const char *a;
+
+	p->n = 0;
+	for (int64_t i = row; i < row + m; i++)
+		for (int k = 0; k < (expert == SHARED ? 1 : K); k++)
+			if (expert == SHARED || routes->expert[i * K + k] == expert) {
+				p->row[p->n] = i;
+				p->weight[p->n++] = expert == SHARED ? 1 : routes->weight[i * K + k];
+			}
+	if (!p->n)
+		return 0;
+	a = states_get(s->a, row, m);
+	if (!a)
+		return -1;
+	for (int64_t i = 0; i < p->n; i++)
+		memcpy((char *)p->in + (size_t)i * C, a + (size_t)(p->row[i] - row) * C, C);
+	return 0;
+}
+
+/* a = what experts read, and who goes where. */
+static int route(struct calib *c, struct side *s)
+{
+	int64_t total = c->N * c->T, step = step_of(s, c->T);
+	size_t K = (size_t)c->m->top_k, n = (size_t)total;
+	int r = 0;
+
+	if (!s->a && !(s->a = calib_room(c, model_width(c->m), c->dev->mm)))
+		return -1;
+	if (!s->expert) {
+		s->expert = xmalloc(n * K * sizeof(*s->expert));
+		s->weight = xmalloc(n * K * sizeof(*s->weight));
+		s->shared = xmalloc(n * sizeof(*s->shared));
+	}
+	states_width(s->a, c->m->d_model);
+	for (int64_t i = 0; i < total && r == 0; i += step) {
+		int64_t m = least(step, total - i);
+		const float *x = states_get(s->x, i, m);
+		struct tensor a = tensor_view(x ? states_room(s->a, i, m) : NULL, c->dev->mm, m, c->m->d_model);
+
+		if (!x || fwd_route(s->fwd, m, x, &a, s->expert + i * (int64_t)K, s->weight + i * (int64_t)K) < 0 ||
+		    states_put(s->a, i, m) < 0)
+			r = -1;
+	}
+	fwd_rest(s->fwd);
+	return r;
+}
+
+/* x += weight * y for the rows picked, of the batch [row, row + m). */
+static int scatter(const struct calib *c, struct side *s, const struct pick *p, const float *y, int64_t row, int64_t m)
+{
+	int64_t C = c->m->d_model;
+	float *x = states_get(s->x, row, m);
+
+	if (!x)
+		return -1;
+	for (int64_t i = 0; i < p->n; i++)
+		for (int64_t j = 0; j < C; j++)
+			x[(p->row[i] - row) * C + j] += p->weight[i] * y[i * C + j];
+	return states_put(s->x, row, m);
+}
+
+static int width_of(const struct calib *c, int expert)
+{
+	return expert == SHARED ? c->m->d_shared : c->m->d_expert;
+}
+
+/* The expert from input to stream, by the side's own routes. */
+static int through(struct calib *c, struct side *s, int expert)
+{
+	int64_t total = c->N * c->T, step = step_of(s, c->T);
+	int W = width_of(c, expert), C = c->m->d_model, r = 0;
+	char *h = xmalloc((size_t)(step * W) * dtype_size(c->dev->mm));
+	float *y = xmalloc((size_t)(step * C) * sizeof(*y));
+	struct pick p;
+
+	pick_open(c, s, &p);
+	for (int64_t i = 0; i < total && r == 0; i += step) {
+		int64_t m = least(step, total - i);
+		struct tensor in, ht, yt;
+
+		r = pick(c, s, s, expert, i, m, &p);
+		if (r < 0 || !p.n)
+			continue;
+		in = tensor_view(p.in, c->dev->mm, p.n, C);
+		ht = tensor_view(h, c->dev->mm, p.n, W);
+		yt = tensor_view(y, DT_F32, p.n, C);
+		if (fwd_expert(s->fwd, expert, &in, &ht, p.weight) < 0 || fwd_expert_out(s->fwd, expert, &ht, &yt) < 0 ||
+		    scatter(c, s, &p, y, i, m) < 0)
+			r = -1;
+	}
+	pick_close(&p);
+	free(h);
+	free(y);
+	fwd_rest(s->fwd);
+	return r;
+}
+
+static int first_expert(const struct calib *c)
+{
+	return c->m->d_shared ? SHARED : 0;
+}
+
+static int finite(struct calib *c, struct side *s)
+{
+	int64_t total = c->N * c->T, step = step_of(s, c->T);
+
+	for (int64_t i = 0; i < total; i += step) {
+		int64_t m = least(step, total - i);
+		const float *x = states_get(s->x, i, m);
+
+		if (!x || calib_finite(c, x, DT_F32, i, m, c->m->d_model, "output") < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int experts_straight(struct calib *c, struct side *s)
+{
+	int r = route(c, s);
+
+	for (int e = first_expert(c); e < c->m->n_expert && r == 0; e++)
+		r = through(c, s, e);
+	return r < 0 ? -1 : finite(c, s);
+}
+
+/* What an expert's input site reads, to the method, a batch at a time; of the twin the same rows. */
+static int see_in(struct calib *c, const struct tap *tap, const struct site *site, int expert)
+{
+	int64_t total = c->N * c->T, step = step_of(&c->main, c->T);
+	bool twin = c->twin.fwd;
+	struct pick p, q = { 0 };
+	int r = 0;
+
+	pick_open(c, &c->main, &p);
+	if (twin)
+		pick_open(c, &c->main, &q);
+	for (int64_t i = 0; i < total && r == 0; i += step) {
+		int64_t m = least(step, total - i);
+		struct tensor x, t;
+
+		r = pick(c, &c->main, &c->main, expert, i, m, &p);
+		if (r == 0 && twin)
+			r = pick(c, &c->main, &c->twin, expert, i, m, &q);
+		if (r < 0 || !p.n)
+			continue;
+		x = tensor_view(p.in, c->dev->mm, p.n, c->m->d_model);
+		t = tensor_view(q.in, c->dev->mm, p.n, c->m->d_model);
+		r = tap->see(tap->arg, site, &x, twin ? &t : NULL);
+	}
+	pick_close(&p);
+	if (twin)
+		pick_close(&q);
+	return r;
+}
+
+/* h of the rows that the main side routes to the expert, one behind the other; *n: how many. */
+static int make_h(struct calib *c, struct side *s, int expert, int64_t *n)
+{
+	int64_t total = c->N * c->T, step = step_of(s, c->T);
+	int W = width_of(c, expert), most = c->m->d_shared > c->m->d_expert ? c->m->d_shared : c->m->d_expert, r = 0;
+	struct pick p;
+
+	*n = 0;
+	if (!s->h && !(s->h = calib_room(c, most, c->dev->mm)))
+		return -1;
+	states_width(s->h, W);
+	pick_open(c, s, &p);
+	for (int64_t i = 0; i < total && r == 0; i += step) {
+		struct tensor in, h;
+
+		r = pick(c, &c->main, s, expert, i, least(step, total - i), &p);
+		if (r < 0 || !p.n)
+			continue;
+		in = tensor_view(p.in, c->dev->mm, p.n, c->m->d_model);
+		h = tensor_view(states_room(s->h, *n, p.n), c->dev->mm, p.n, W);
+		if (!h.data || fwd_expert(s->fwd, expert, &in, &h, p.weight) < 0 || states_put(s->h, *n, p.n) < 0)
+			r = -1;
+		else if (expert == SHARED)
+			memcpy(s->shared + i, p.weight, (size_t)p.n * sizeof(*p.weight));
+		*n += p.n;
+	}
+	pick_close(&p);
+	fwd_rest(s->fwd);
+	return r;
+}
+
+static int see_h(struct calib *c, const struct tap *tap, const struct site *site, int64_t n)
+{
+	int64_t step = calib_see_rows(site->width);
+	int r = 0;
+
+	for (int64_t i = 0; i < n && r == 0; i += step) {
+		int64_t m = least(step, n - i);
+		struct tensor x = tensor_view(states_get(c->main.h, i, m), c->dev->mm, m, site->width), t = { 0 };
+
+		if (c->twin.fwd)
+			t = tensor_view(states_get(c->twin.h, i, m), c->dev->mm, m, site->width);
+		if (!x.data || (c->twin.fwd && !t.data) || calib_finite(c, x.data, x.dt, i, m, site->width, site->name) < 0)
+			return -1;
+		r = tap->see(tap->arg, site, &x, c->twin.fwd ? &t : NULL);
+	}
+	return r;
+}
+
+/* The stream of the main side through what the method left of down. */
+static int add_out(struct calib *c, struct side *s, int expert)
+{
+	int64_t total = c->N * c->T, step = step_of(s, c->T), at = 0;
+	int W = width_of(c, expert), C = c->m->d_model, r = 0;
+	float *y = xmalloc((size_t)(step * C) * sizeof(*y));
+	struct pick p;
+
+	pick_open(c, s, &p);
+	for (int64_t i = 0; i < total && r == 0; i += step) {
+		int64_t m = least(step, total - i);
+		struct tensor h, yt;
+
+		r = pick(c, s, s, expert, i, m, &p);
+		if (r < 0 || !p.n)
+			continue;
+		if (expert == SHARED)
+			memcpy(p.weight, s->shared + i, (size_t)p.n * sizeof(*p.weight));
+		h = tensor_view(states_get(s->h, at, p.n), c->dev->mm, p.n, W);
+		yt = tensor_view(y, DT_F32, p.n, C);
+		if (!h.data || fwd_expert_out(s->fwd, expert, &h, &yt) < 0 || scatter(c, s, &p, y, i, m) < 0)
+			r = -1;
+		at += p.n;
+	}
+	pick_close(&p);
+	free(y);
+	fwd_rest(s->fwd);
+	return r;
+}
+
+static int one(struct calib *c, const struct tap *tap, int expert)
+{
+	struct site in, out;
+	int64_t n;
+
+	expert_sites(c->m, expert, &in, &out);
+	if (tap->wants(tap->arg, &in) && (see_in(c, tap, &in, expert) < 0 || tap->done(tap->arg, &in) < 0))
+		return -1;
+	if (make_h(c, &c->main, expert, &n) < 0)
+		return -1;
+	if (tap->wants(tap->arg, &out) && ((c->twin.fwd && make_h(c, &c->twin, expert, &n) < 0) ||
+	                                   see_h(c, tap, &out, n) < 0 || tap->done(tap->arg, &out) < 0))
+		return -1;
+	if (add_out(c, &c->main, expert) < 0)
+		return -1;
+	return c->twin.fwd ? through(c, &c->twin, expert) : 0;
+}
+
+int experts_tapped(struct calib *c, const struct tap *tap)
+{
+	int r = route(c, &c->main);
+
+	if (r == 0 && c->twin.fwd)
+		r = route(c, &c->twin);
+	for (int e = first_expert(c); e < c->m->n_expert && r == 0; e++)
+		r = one(c, tap, e);
+	return r < 0 ? -1 : finite(c, &c->main);
+}
