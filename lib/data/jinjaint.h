@@ -254,7 +254,7 @@ int v_equal(struct jrun *, struct jval, struct jval, bool *out);
 int v_less(struct jrun *, struct jval, struct jval, bool *out);
 int v_in(struct jrun *, struct jval x, struct jval in, bool *out);
 int v_len(struct jrun *, struct jval, int64_t *out);
-int v_iter(struct jrun *, struct jval, struct jval **v, size_t *n);
+int v_iter(struct jrun *, struct jval x, struct jval **v, size_t *n);
 int v_attr(struct jrun *, struct jval, const char *name, size_t n, struct jval *out);
 int v_item(struct jrun *, struct jval, struct jval key, struct jval *out);
 int v_slice(struct jrun *, struct jval, const struct jval *abc, struct jval *out);

@@ -300,43 +300,43 @@ int v_len(struct jrun *r, struct jval v, int64_t *out)
 	}
 }
 
-int v_iter(struct jrun *r, struct jval v, struct jval **out, size_t *n)
+int v_iter(struct jrun *r, struct jval x, struct jval **v, size_t *n)
 {
 	struct jval list;
 	int len;
 
-	*out = NULL;
+	*v = NULL;
 	*n = 0;
-	switch (v.type) {
+	switch (x.type) {
 	case V_UNDEF:
 		return 0;
 	case V_LIST:
-		*out = v.list->v;
-		*n = v.list->n;
-		if (v.list->kind == L_ITER) {
-			*out += v.list->taken;
-			*n -= v.list->taken;
-			v.list->taken = v.list->n;
+		*v = x.list->v;
+		*n = x.list->n;
+		if (x.list->kind == L_ITER) {
+			*v += x.list->taken;
+			*n -= x.list->taken;
+			x.list->taken = x.list->n;
 		}
 		return 0;
 	case V_DICT:
-		if (jr_list(r, L_LIST, v.dict->n, &list) < 0)
+		if (jr_list(r, L_LIST, x.dict->n, &list) < 0)
 			return -1;
-		for (size_t i = 0; i < v.dict->n; i++)
-			list.list->v[i] = v.dict->v[i].k;
+		for (size_t i = 0; i < x.dict->n; i++)
+			list.list->v[i] = x.dict->v[i].k;
 		break;
 	case V_STR:
-		if (jr_list(r, L_LIST, v_chars(v.s, v.n), &list) < 0)
+		if (jr_list(r, L_LIST, v_chars(x.s, x.n), &list) < 0)
 			return -1;
-		for (size_t i = 0, k = 0; i < v.n; i += (size_t)len) {
-			utf8_get(v.s + i, &len);
-			list.list->v[k++] = v_strn(v.s + i, (size_t)len);
+		for (size_t i = 0, k = 0; i < x.n; i += (size_t)len) {
+			utf8_get(x.s + i, &len);
+			list.list->v[k++] = v_strn(x.s + i, (size_t)len);
 		}
 		break;
 	default:
-		return err_set(ST_BAD, "a '%s' cannot be walked through", v_type(v));
+		return err_set(ST_BAD, "a '%s' cannot be walked through", v_type(x));
 	}
-	*out = list.list->v;
+	*v = list.list->v;
 	*n = list.list->n;
 	return 0;
 }
@@ -528,9 +528,9 @@ int v_slice(struct jrun *r, struct jval v, const struct jval *abc, struct jval *
 		return -1;
 	b = clip_bound(abc[0], n, step, true);
 	e = clip_bound(abc[1], n, step, false);
-	count = step > 0 ? (e - b + step - 1) / step : (b - e - step - 1) / -step;
-	if (count < 0 || (step > 0 ? e <= b : e >= b))
-		count = 0;
+	/* from b towards e by |step| */
+	count = step > 0 ? e - b : b - e;
+	count = count > 0 ? (count - 1) / llabs(step) + 1 : 0;
 	if (v.type == V_STR && step == 1) {
 		size_t from = v_at(v.s, v.n, (size_t)b);
 
