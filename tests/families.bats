@@ -114,6 +114,11 @@ methods() {
 		try llmc-eval ppl --tokens c.tok r.llmc
 		rm -rf o p
 		try llmc-pack -f vllm --force -o o r.llmc
+		# what stays in float and is a linear to engines is said so
+		"$BUILD/tests/unit/mksthash" o/model.safetensors | cut -f 1 | grep -E '(gate|project_in|project_out)\.weight$' |
+			sed 's/\.weight$//' >float || true
+		jq -r '.quantization_config.ignore[]' o/config.json >ignore
+		while read -r module; do grep -qx "$module" ignore || { echo "$f: $module"; false; }; done <float
 		try llmc-pack -f hf --dequantize -o p q.llmc
 	done
 }

@@ -156,23 +156,23 @@ load hostile
 		4|'model_type' is 'phi3'|.model_type = "phi3"
 		3|'model_type' is not a string|.model_type = 1
 		3|'hidden_size' is missing|del(.hidden_size)
-		3|'hidden_size' is missing or no number|.hidden_size = "256"
-		3|'hidden_size' is missing or no number|.hidden_size = null
+		3|'hidden_size' is not a whole number|.hidden_size = "256"
+		3|'hidden_size' is missing|.hidden_size = null
 		3|'hidden_size' is -256, outside|.hidden_size = -256
 		3|'hidden_size' is not a whole number|.hidden_size = 256.5
 		3|'hidden_size' is not a whole number|.hidden_size = 1e300
 		3|'hidden_size' is 1000000000000|.hidden_size = 1000000000000
 		3|'d_model' is 1|.hidden_size = 1073741824
-		3|'d_model' is 0|.hidden_size = 0
-		3|0 heads|.num_attention_heads = 0
+		3|'hidden_size' is missing or zero|.hidden_size = 0
+		3|'num_attention_heads' is missing or zero|.num_attention_heads = 0
 		3|'n_head' is 1000000|.num_attention_heads = 1000000
-		3|0 layers|.num_hidden_layers = 0
+		3|'num_hidden_layers' is missing or zero|.num_hidden_layers = 0
 		4|100000 layers|.num_hidden_layers = 100000
 		3|is missing|.num_hidden_layers = 500
 		3|heads are not a multiple|.num_key_value_heads = 3
 		3|'n_kv' is|.num_key_value_heads = 100000
 		3|not a whole number|.head_dim = [32]
-		3|'vocab' is 0|.vocab_size = 0
+		3|'vocab_size' is missing or zero|.vocab_size = 0
 		3|'vocab' is|.vocab_size = 1000000000
 		3|outside|.max_position_embeddings = -1
 		3|'eps'|.rms_norm_eps = -1
@@ -187,8 +187,8 @@ load hostile
 		3|'rope_scaling' is not an object|.rope_scaling = [1]
 		3|'partial_rotary_factor' is 2|.partial_rotary_factor = 2
 		3|rotated elements|.partial_rotary_factor = 0.01
-		4|rope scaling 'longrope'|.rope_scaling = {rope_type: "longrope", factor: 2}
-		4|rope scaling 'su'|.rope_scaling = {type: "su", factor: 2}
+		3|'short_factor' is not a list of 32|.rope_scaling = {rope_type: "longrope", factor: 2}
+		3|'long_factor' is not a list of 32|.rope_scaling = {type: "su", short_factor: [range(32) | 1]}
 		3|has no 'factor'|.rope_scaling = {type: "linear"}
 		3|'factor'|.rope_scaling = {type: "linear", factor: 0}
 		3|'factor'|.rope_scaling = {type: "linear", factor: -4}
@@ -209,7 +209,7 @@ load hostile
 		4|'no_rope_layers'|.no_rope_layers = [1, 1, 1, 0]
 		4|'dual_chunk_attention_config'|.dual_chunk_attention_config = {chunk_size: 262144}
 		4|'kv_lora_rank'|.kv_lora_rank = 512
-		4|quantized already ('fp8')|.quantization_config = {quant_method: "fp8"}
+		4|FP8 without a proper|.quantization_config = {quant_method: "fp8"}
 		3|'quant_method' is not a string|.quantization_config = {quant_method: 1}
 	END
 	[ "$n" -eq 63 ]

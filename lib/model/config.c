@@ -219,6 +219,13 @@ static int read_rope(struct model *m, const struct family *f, const cJSON *confi
 	    json_int(p, "original_max_position_embeddings", 1, 1 << 30, &orig) < 0 ||
 	    json_int(config, "original_max_position_embeddings", 1, 1 << 30, &orig) < 0)
 		return -1;
+	for (int i = 0; i < 2 && r->type != ROPE_LONG; i++) {
+		const char *key = i ? "long_factor" : "short_factor";
+		const cJSON *v = cJSON_GetObjectItemCaseSensitive(p, key);
+
+		if (v && !cJSON_IsNull(v))
+			return err_set(ST_UNSUP, "'%s' in '%s' is not supported with this scaling", key, what);
+	}
 	r->orig_ctx = (int)orig;
 	if (!(prf > 0 && prf <= 1))
 		return err_set(ST_BAD, "'partial_rotary_factor' is %g", prf);
@@ -316,12 +323,13 @@ static bool type_fits(const struct family *f, const char *type)
 
 static const struct family *unknown(const char *arch)
 {
-	char known[512] = "";
+	char known[1024] = "";
 	size_t n = 0;
 
 	for (const struct family *const *f = family_list(); *f; f++)
 		for (int k = 0; k < CFG_MATCH && (*f)->match[k] && n < sizeof(known); k++)
-			n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", (*f)->match[k]);
+			if (!(*f)->when)                /* another row has the same */
+				n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", (*f)->match[k]);
 	err_set(ST_UNSUP, "architecture '%.80s' is not supported; known: %s", arch, known);
 	return NULL;
 }

@@ -178,6 +178,12 @@ static int check_fused(const struct pack *p, const struct block *b)
 	return 0;
 }
 
+/* What engines hold as linears, and take for quantized unless they are told: routers and projections of the ends too. */
+static bool engine_linear(enum role r)
+{
+	return role_linear(r) || r == R_HEAD || r == R_ROUTER || r == R_SHARED_ROUTER || r == R_PROJ_IN || r == R_PROJ_OUT;
+}
+
 static int block(struct pack *p, const struct block *b)
 {
 	struct vllm *v = p->priv;
@@ -193,7 +199,7 @@ static int block(struct pack *p, const struct block *b)
 		if (pack_name(p, b, i, true, name, sizeof(name)) < 0 || (quant && accept(p, b, i, name) < 0))
 			return -1;
 		role_parse(b->t[i].name, &role, &part, NULL);
-		if (part == P_WEIGHT && (role_linear(role) || role == R_HEAD)) {
+		if (part == P_WEIGHT && engine_linear(role)) {
 			char *module = xasprintf("%.*s", (int)(strlen(name) - strlen(".weight")), name);
 			int r = 0;
 

@@ -70,25 +70,27 @@ static int check_rules(struct host *h)
 {
 	const struct model *m = h->run.model;
 	struct sequence seq;
+	bool has[R_N] = { false };
 	char name[R_N][64];
 	const char *role[R_N];
 	int n = 0, r;
 
 	if (!(h->f->tool.groups & OPT_QSPEC))
 		return 0;
-	for (int k = 0; k < R_N; k++)
-		if (role_linear((enum role)k)) {
-			role[n] = role_label((enum role)k, 0, name[n]);
-			n++;
-		}
 	r = sequence_init(&seq, bundle_manifest(h->in), m->n_layer);
 	for (int i = 0; r == 0 && i < seq.n; i++) {
 		struct want w = WANT_FIRST;
 		char label[64];
 
 		while (seq.index[i] >= 0 && seq.index[i] < m->n_layer && model_wants(m, seq.index[i], &w))
-			if (role_linear(w.role) && w.part == P_WEIGHT)
+			if (role_linear(w.role) && w.part == P_WEIGHT) {
+				if (!has[w.role]) {     /* what the model has, to name the nearest */
+					role[n] = role_label(w.role, w.expert, name[n]);
+					n++;
+				}
+				has[w.role] = true;
 				rules_find(&h->run.rules, seq.index[i], role_label(w.role, w.expert, label));
+			}
 	}
 	sequence_free(&seq);
 	return r < 0 ? -1 : rules_check(&h->run.rules, role, n);
