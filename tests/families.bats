@@ -127,5 +127,12 @@ methods() {
 @test "methods: norms elsewhere" { methods bloom bloom-resnorm gemma gemma2 opt opt-350m; }
 @test "methods: side by side" { methods falcon-7b falcon-11b falcon-40b gpt-neox phi2 stablelm2-12b; }
 @test "methods: experts" { methods mixtral mixtral-t5stacked qwen2-moe qwen3-moe; }
+@test "methods: more experts than a layer has other tensors" {
+	try "$BUILD/tests/unit/mkbundle" --layers 2 --width 32 --experts 150 -o m.llmc
+	try llmc-info -c m.llmc
+	try llmc-quant -w int4:g32 m.llmc -o q.llmc
+	try llmc-info -c q.llmc
+	[ "$(tar xOf q.llmc block/0001.json | jq '.q | length')" -eq $((4 + 3 * 150)) ]
+}
 @test "methods: latent attention" { methods deepseek-v2 deepseek-v2-lite deepseek-v3; }
 @test "methods: the others" { methods falcon-rw gpt-neox-seq phi3 stablelm starcoder starcoder-mha starcoder2; }

@@ -156,7 +156,6 @@ static int decode(struct decode *d, const struct model *m)
 		struct tensor *t = &b->t[nt];
 		const cJSON *rec;
 
-		/* each takes a tensor that is there, so that the room is enough */
 		t->name = arena_strdup(&b->mem, want_name(&w, name));
 		t->nd = w.nd;
 		memcpy(t->dim, w.dim, sizeof(t->dim));
@@ -191,6 +190,8 @@ int block_decode(struct block *b, const struct model *m, cJSON *note, void *buf,
 		return -1;
 	st_bind(&d.st, (char *)buf + d.st.head);
 	d.used = xcalloc((size_t)d.st.n, sizeof(*d.used));
+	/* each that the model wants takes one of those that are there, or ends it */
+	block_room(b, d.st.n + 1);
 	r = decode(&d, m);
 	free(d.used);
 	st_free(&d.st);

@@ -9,10 +9,9 @@
 
 #include "bundle/bundle.h"
 
-/* Fills *b, which has room for BLOCK_TENSORS, from its note (taken; NULL = none) and the bytes of its tensors,
+/* Fills *b, made by block_init with any room, from its note (taken; NULL = none) and the bytes of its tensors,
  * borrowed as long as the block lives.  Every tensor that the model demands, nothing else, of the right shape.
  * -1: error set, and *b may be freed. */
-enum { BLOCK_TENSORS = R_N * P_N };
 int block_decode(struct block *b, const struct model *, cJSON *note, void *buf, size_t len);
 /* The tensors as they are stored, *n of them: array and names from the arena, data borrowed from the block. */
 struct tensor *block_encode(const struct block *b, struct arena *, int *n);

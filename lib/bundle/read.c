@@ -507,7 +507,7 @@ int bundle_get_block(struct bundle_in *in, struct block *b)
 
 	if (take(in, true) < 0)
 		return -1;
-	block_init(b, in->m.index, in->m.blk, BLOCK_TENSORS);
+	block_init(b, in->m.index, in->m.blk, 0);
 	note = in->note.json;
 	in->note.json = NULL;
 	if (slurp(in, &b->mem, UINT64_MAX, &buf, &len) < 0)

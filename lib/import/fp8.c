@@ -29,7 +29,7 @@ static int read_scaled(struct source *s, int i, void *dst)
 {
 	const struct fp8 *p = s->priv;
 	const struct tensor *t = &s->t[i];
-	int64_t out = t->dim[0], in = t->dim[1], across = (in + p->cols - 1) / p->cols;
+	int64_t out = t->dim[0], in = t->dim[1], band = out < p->rows ? out : p->rows, across = (in + p->cols - 1) / p->cols;
 	uint8_t *raw;
 	float *f, *w;
 	int r;
@@ -38,7 +38,7 @@ static int read_scaled(struct source *s, int i, void *dst)
 		return p->in->read(p->in, p->from[i], dst);
 	raw = xmalloc((size_t)tensor_count(t));
 	f = xmalloc(tensor_bytes(&p->in->t[p->scale[i]]));
-	w = xmalloc((size_t)(p->rows * in) * sizeof(*w));
+	w = xmalloc((size_t)(band * in) * sizeof(*w));
 	r = p->in->read(p->in, p->from[i], raw) < 0 || p->in->read(p->in, p->scale[i], f) < 0 ? -1 : 0;
 	for (int64_t k = 0; k < out && r == 0; k += p->rows) {
 		int64_t n = out - k < p->rows ? out - k : p->rows;

@@ -110,7 +110,8 @@ static int load(struct import *im, struct block *b, int k, const struct slot *s,
 		return -1;
 	bad = first_nonfinite(t->data, t->dt, (size_t)tensor_count(t));
 	if (bad >= 0)
-		return err_set(ST_BAD, "tensor '%s' is not finite at element %lld", im->s->t[s->src].name, (long long)bad);
+		return err_set(ST_BAD, "tensor '%s' is not finite at element %lld",
+		               im->s->t[s->heads && role_expert(w->role) ? s->heads[w->expert] : s->src].name, (long long)bad);
 	return 0;
 }
 

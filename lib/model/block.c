@@ -261,15 +261,20 @@ static void *cleared(struct arena *a, int n, size_t size)
 	return n ? memset(p, 0, (size_t)n * size) : p;
 }
 
+void block_room(struct block *b, int nt)
+{
+	b->nt = nt;
+	b->t = cleared(&b->mem, nt, sizeof(*b->t));
+	b->q = cleared(&b->mem, nt, sizeof(*b->q));
+	b->fate = cleared(&b->mem, nt, sizeof(*b->fate));
+}
+
 void block_init(struct block *b, int index, enum blk_kind kind, int nt)
 {
 	memset(b, 0, sizeof(*b));
 	b->index = index;
 	b->kind = kind;
-	b->nt = nt;
-	b->t = cleared(&b->mem, nt, sizeof(*b->t));
-	b->q = cleared(&b->mem, nt, sizeof(*b->q));
-	b->fate = cleared(&b->mem, nt, sizeof(*b->fate));
+	block_room(b, nt);
 	b->note = json_obj();
 }
 

@@ -68,6 +68,7 @@ int block_find_expert(const struct block *, enum role, enum part, int expert);
 struct tensor *block_get(const struct block *, enum role, enum part);   /* borrows; NULL if absent */
 /* An empty block with room for nt tensors, all cleared. */
 void block_init(struct block *, int index, enum blk_kind, int nt);
+void block_room(struct block *, int nt);        /* room anew: what it held is forgotten */
 /* F32 copy of tensor i (dequantized where quantized), rows [r0, r1), into w.  -1: error set. */
 int block_f32(const struct block *, int i, int64_t r0, int64_t r1, float *w);
 /* Puts a quantized tensor in place of tensor i: takes *q (whose arrays are in the block's arena). */

@@ -350,6 +350,8 @@ static int resolve(struct model *m, const struct family *f, const cJSON *config)
 		return -1;
 	if (!m->n_kv)
 		m->n_kv = m->n_head;
+	if (m->d_model > 1 << 20)               /* families multiply it */
+		return err_set(ST_BAD, "'d_model' is %d, outside 1..%d", m->d_model, 1 << 20);
 	if (m->n_layer > MAX_LAYER)
 		return err_set(ST_UNSUP, "%d layers are more than %d", m->n_layer, MAX_LAYER);
 	if (!m->d_head && m->n_head > 0) {

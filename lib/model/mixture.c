@@ -16,12 +16,15 @@ int fwd_route(struct fwd *f, int64_t m, const float *x, struct tensor *a, int32_
 	struct tensor n = fwd_scratch(&f->q, DT_F32, m, f->m->d_model), s = fwd_scratch(&f->g, DT_F32, m, E);
 	const struct tensor *w = fwd_prepared(f, f->blk, R_ROUTER, P_WEIGHT, DT_F32), *b = NULL;
 	float *work = xmalloc(2 * (size_t)E * sizeof(*work));
+	int64_t bad;
 	int r = -1;
 
 	/* in F32 throughout: a rounding would send tokens elsewhere */
 	if (w && (!f->m->router_bias || (b = fwd_prepared(f, f->blk, R_ROUTER, P_BIAS, DT_F32))) &&
 	    fwd_norm(f, R_NORM_MLP, &n, &in) == 0 && f->dev->ops->linear(f->dev, &s, &n, w, NULL) == 0)
 		r = f->dev->ops->copy(f->dev, a, &n);
+	if (r == 0 && (bad = first_nonfinite(s.data, DT_F32, (size_t)(m * E))) >= 0)
+		r = err_set(ST_FAIL, "the router's score of expert %lld is not finite", (long long)(bad % E));
 	for (int64_t i = 0; i < m && r == 0; i++)
 		moe_route(f->m, (float *)s.data + i * E, b ? b->data : NULL, work, expert + i * K, weight + i * K);
 	free(work);

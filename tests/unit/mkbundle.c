@@ -12,7 +12,7 @@
 #include <string.h>
 
 static struct {
-	int64_t layers, width, seed, vocab;
+	int64_t layers, width, seed, vocab, experts;
 	bool tied;
 	const char *quant, *kind, *dtype, *plant;
 	double noise;
@@ -23,6 +23,7 @@ static const struct opt own[] = {
 	{ .name = "layers", .type = O_INT, .off = AT(layers), .arg = "N", .def = "3", .min = 1, .max = 64, .help = "layers" },
 	{ .name = "width", .type = O_INT, .off = AT(width), .arg = "N", .def = "64", .min = 16, .max = 4096, .help = "d_model" },
 	{ .name = "vocab", .type = O_INT, .off = AT(vocab), .arg = "N", .def = "256", .min = 1, .max = 100000, .help = "tokens" },
+	{ .name = "experts", .type = O_INT, .off = AT(experts), .arg = "N", .def = "0", .max = 1000, .help = "in each layer" },
 	{ .name = "seed", .type = O_INT, .off = AT(seed), .arg = "N", .def = "0", .max = 1e9, .help = "of the weights" },
 	{ .name = "tied", .type = O_FLAG, .off = AT(tied), .help = "no head of its own" },
 	{ .name = "quant", .type = O_STR, .off = AT(quant), .arg = "SPEC", .help = "round the linears to this grid" },
@@ -77,7 +78,11 @@ static void put(struct bundle_out *out, struct ledger *l, const struct model *m,
 	char name[64];
 	int n = 0;
 
-	block_init(&b, index, kind, R_N * P_N);
+	while (model_wants(m, index, &w))
+		n++;
+	block_init(&b, index, kind, n);
+	n = 0;
+	w = (struct want)WANT_FIRST;
 	while (model_wants(m, index, &w)) {
 		struct tensor *t = &b.t[n];
 
@@ -109,12 +114,20 @@ static cJSON *manifest(struct model *m, const char **stage)
 		          .beta_fast = 32, .beta_slow = 1, .truncate = true, .orig_ctx = 128 },
 		.attn_scale = 0.25, .flags = o.tied ? MF_TIED : 0, .dtype = dtype_find(o.dtype)
 	};
+	if (o.experts) {
+		m->n_expert = (int)o.experts;
+		m->top_k = 2;
+		m->d_expert = C;
+		for (int i = 0; i < m->n_layer; i++)
+			m->moe[i] = true;
+	}
 	if (model_check(m) < 0)
 		die_err();
 	json_put_str(man, "kind", o.kind);
 	json_put(man, "requires", json_arr());
 	model_json(m, model);
 	json_put(man, "model", model);
+	model_requires(man);
 	*stage = pg_append(man, NULL);
 	return man;
 }

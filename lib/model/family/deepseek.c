@@ -45,7 +45,7 @@ static int attention(struct model *m, const cJSON *config)
 
 static int experts(struct model *m, const cJSON *config, bool v3)
 {
-	int64_t shared = 0, first = 0, freq = 1, groups = 0, top = 0;
+	int64_t shared = 0, first = v3 ? 3 : 0, freq = 1, groups = v3 ? 8 : 0, top = v3 ? 4 : 0;
 	const char *method = v3 ? "noaux_tc" : "", *score = v3 ? "sigmoid" : "softmax";
 
 	if (json_int(config, "n_shared_experts", 0, 1 << 10, &shared) < 0 ||
@@ -70,6 +70,8 @@ static int experts(struct model *m, const cJSON *config, bool v3)
 		m->route_scale = 0;                     /* the one or the other */
 	if (!v3 && m->top_k == 1)
 		m->norm_topk = false;
+	if (!(m->route_scale > 0) && (v3 || !m->norm_topk))
+		return err_set(ST_BAD, "'routed_scaling_factor' is %g", m->route_scale);
 	if (shared * m->d_expert > 1 << 20)
 		return err_set(ST_BAD, "%lld shared experts of %d", (long long)shared, m->d_expert);
 	m->d_shared = (int)shared * m->d_expert;

@@ -2,6 +2,8 @@
  * window in every other layer. */
 #include "model/family.h"
 
+#include "base/err.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -34,6 +36,8 @@ static int resolve(struct model *m, const cJSON *config)
 	    json_num(config, "query_pre_attn_scalar", &scalar) < 0 ||
 	    json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
 		return -1;
+	if (!(scalar > 0))
+		return err_set(ST_BAD, "'query_pre_attn_scalar' is %g", scalar);
 	m->attn_scale = 1 / sqrt(scalar);
 	m->mul_embed = sqrt(m->d_model);
 	m->window = (int)win;

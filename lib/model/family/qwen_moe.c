@@ -32,8 +32,11 @@ static int resolve(struct model *m, const cJSON *config)
 		return -1;
 	for (int i = 0; i < m->n_layer; i++)
 		m->moe[i] = m->n_expert > 0 && (i + 1) % step == 0;
+	if (dense && !cJSON_IsNull(dense) && !cJSON_IsArray(dense))
+		return err_set(ST_BAD, "'mlp_only_layers' is not a list");
 	cJSON_ArrayForEach(v, dense) {
-		if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0 && v->valuedouble < MAX_LAYER))
+		if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0 && v->valuedouble < MAX_LAYER) ||
+		    v->valuedouble != (int)v->valuedouble)
 			return err_set(ST_BAD, "'mlp_only_layers' is not a list of layers");
 		m->moe[(int)v->valuedouble] = false;
 	}
