@@ -23,6 +23,10 @@ void *xgrow(void *p, size_t need, size_t *cap, size_t size);
 /* *out = a * b; false (and *out untouched) when the product does not fit. */
 bool size_mul(uint64_t a, uint64_t b, uint64_t *out);
 bool size_add(uint64_t a, uint64_t b, uint64_t *out);
+static inline int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
 
 /* An arena: allocations of one lifetime, freed together.  Zeroed struct = empty arena. */
 struct arena {

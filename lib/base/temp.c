@@ -106,6 +106,21 @@ struct temp *temp_enlist(char *path)
 	return t;
 }
 
+int temp_nameless(const char *dir)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char *path;
+
+	if (fd >= 0)
+		return fd;
+	path = xasprintf("%s/.llmc.XXXXXX", dir);       /* file systems without such files */
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	free(path);
+	return fd;
+}
+
 char *beside(const char *target, const char *suffix)
 {
 	const char *base = strrchr(target, '/');
@@ -205,10 +220,16 @@ char *resolve_path(const char *path)
 	return xstrdup(path);
 }
 
-void sync_parent(const char *path)
+char *parent_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *dir = slash ? xasprintf("%.*s", (int)(slash == path ? 1 : slash - path), path) : xstrdup(".");
+
+	return slash ? xasprintf("%.*s", (int)(slash == path ? 1 : slash - path), path) : xstrdup(".");
+}
+
+void sync_parent(const char *path)
+{
+	char *dir = parent_of(path);
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	/* What some file systems refuse; the file itself is safe by now. */

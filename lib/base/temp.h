@@ -18,11 +18,15 @@ void temp_drop(struct temp *);          /* removes it */
 void temp_clear(void);                  /* removes all; async-signal-safe */
 void temp_arm(void);                    /* from now on at exit and on signals; temp_create does it by itself */
 
+/* A file without a name in `dir`, for reading and writing.  -1: errno says why. */
+int temp_nameless(const char *dir);
+
 /* ".NAME.SUFFIX" beside NAME; malloc'd. */
 char *beside(const char *target, const char *suffix);
 /* Where `path` leads: through symbolic links, which a rename would replace, to the file itself; malloc'd.  Dies, on a
  * link to nothing too. */
 char *resolve_path(const char *path);
-void sync_parent(const char *path);     /* the directory that it is in */
+char *parent_of(const char *path);      /* the directory that it is in; malloc'd */
+void sync_parent(const char *path);     /* likewise */
 
 #endif

@@ -356,10 +356,7 @@ static int concat(struct jrun *r, const struct jn *e, struct jval *out)
 		if (rc == 0)
 			rc = v_print(r, v, &b);
 	}
-	if (rc == 0)
-		rc = jr_str(r, b.p ? b.p : "", b.n, out);
-	bytes_free(&b);
-	return rc;
+	return jr_bytes(r, rc, &b, out);
 }
 
 static int apply(struct jrun *r, const struct jn *e, struct jval *out)

@@ -312,10 +312,7 @@ BUILTIN(f_join)
 		if (rc == 0)
 			rc = v_print(r, e, &b);
 	}
-	if (rc == 0)
-		rc = jr_str(r, b.p ? b.p : "", b.n, out);
-	bytes_free(&b);
-	return rc;
+	return jr_bytes(r, rc, &b, out);
 }
 
 BUILTIN(f_map)
@@ -432,10 +429,7 @@ BUILTIN(f_tojson)
 	int rc = v_json(r, x, a, &b);
 
 	UNUSED;
-	if (rc == 0)
-		rc = jr_str(r, b.p ? b.p : "", b.n, out);
-	bytes_free(&b);
-	return rc;
+	return jr_bytes(r, rc, &b, out);
 }
 
 BUILTIN(f_indent)
@@ -463,10 +457,7 @@ BUILTIN(f_indent)
 		if (rc == 0)
 			rc = v_print(r, line[i], &b);
 	}
-	if (rc == 0)
-		rc = jr_str(r, b.p ? b.p : "", b.n, out);
-	bytes_free(&b);
-	return rc;
+	return jr_bytes(r, rc, &b, out);
 }
 
 BUILTIN(f_format)

@@ -189,6 +189,11 @@ struct jfunc {
 int jr_work(struct jrun *, size_t bytes);               /* and -1 when it was too much */
 void *jr_alloc(struct jrun *, size_t n);                /* NULL: error set */
 int jr_str(struct jrun *, const char *s, size_t n, struct jval *out);   /* a copy */
+/* The end of a builtin that collected its text in b: a copy of it when all went well (rc 0), and b is freed. */
+int jr_bytes(struct jrun *, int rc, struct bytes *b, struct jval *out);
+/* Room for one more behind n elements of `size` bytes in v: v itself, or a copy when *cap, which grows to twice itself and
+ * `more`, is full.  NULL: error set. */
+void *jr_grow(struct jrun *, void *v, size_t n, size_t *cap, size_t more, size_t size);
 int jr_list(struct jrun *, enum jlist_kind, size_t n, struct jval *out);        /* elements to be filled */
 int jr_eval(struct jrun *, const struct jn *, struct jval *out);
 int jr_call(struct jrun *, struct jval f, const struct jargs *, struct jval *out);

@@ -269,10 +269,7 @@ static int format(struct jrun *r, struct jval f, struct jval arg, struct jval *o
 	}
 	if (rc == 0 && k < n && (tuple || (arg.type != V_DICT && arg.type != V_LIST)))
 		rc = err_set(ST_BAD, "too many values for the format");
-	if (rc == 0)
-		rc = jr_str(r, b.p ? b.p : "", b.n, out);
-	bytes_free(&b);
-	return rc;
+	return jr_bytes(r, rc, &b, out);
 }
 
 int v_binary(struct jrun *r, int op, struct jval a, struct jval b, struct jval *out)

@@ -30,6 +30,29 @@ void *jr_alloc(struct jrun *r, size_t n)
 	return arena_alloc(&r->mem, n);
 }
 
+void *jr_grow(struct jrun *r, void *v, size_t n, size_t *cap, size_t more, size_t size)
+{
+	void *p;
+
+	if (n < *cap)
+		return v;
+	p = jr_alloc(r, (2 * *cap + more) * size);
+	if (!p)
+		return NULL;
+	if (n)
+		memcpy(p, v, n * size);
+	*cap = 2 * *cap + more;
+	return p;
+}
+
+int jr_bytes(struct jrun *r, int rc, struct bytes *b, struct jval *out)
+{
+	if (rc == 0)
+		rc = jr_str(r, b->p ? b->p : "", b->n, out);
+	bytes_free(b);
+	return rc;
+}
+
 int jr_str(struct jrun *r, const char *s, size_t n, struct jval *out)
 {
 	char *copy = jr_alloc(r, n + 1);
@@ -72,23 +95,17 @@ struct jval *jr_find(struct jrun *r, const char *name)
 int jr_set(struct jrun *r, const char *name, struct jval v)
 {
 	struct env *e = r->env;
+	struct jvar *grown;
 
 	for (size_t i = 0; i < e->n; i++)
 		if (e->v[i].name == name) {
 			e->v[i].v = v;
 			return 0;
 		}
-	if (e->n == e->cap) {
-		size_t cap = 2 * e->cap + 4;
-		struct jvar *p = jr_alloc(r, cap * sizeof(*p));
-
-		if (!p)
-			return -1;
-		if (e->n)
-			memcpy(p, e->v, e->n * sizeof(*p));
-		e->v = p;
-		e->cap = cap;
-	}
+	grown = jr_grow(r, e->v, e->n, &e->cap, 4, sizeof(*e->v));
+	if (!grown)
+		return -1;
+	e->v = grown;
 	e->v[e->n++] = (struct jvar){ name, v };
 	return 0;
 }

@@ -72,17 +72,11 @@ struct pieces {
 
 static int add_piece(struct jrun *r, struct pieces *p, struct jval x, size_t b, size_t e)
 {
-	if (p->n == p->cap) {
-		size_t cap = 2 * p->cap + 8;
-		struct jval *v = jr_alloc(r, cap * sizeof(*v));
+	struct jval *grown = jr_grow(r, p->v, p->n, &p->cap, 8, sizeof(*p->v));
 
-		if (!v)
-			return -1;
-		if (p->n)
-			memcpy(v, p->v, p->n * sizeof(*v));
-		p->v = v;
-		p->cap = cap;
-	}
+	if (!grown)
+		return -1;
+	p->v = grown;
 	return part(x, b, e, &p->v[p->n++]);
 }
 
@@ -395,10 +389,7 @@ BUILTIN(s_replace)
 	}
 	if (rc == 0 && at < x.n)
 		rc = v_print(r, v_strn(x.s + at, x.n - at), &b);
-	if (rc == 0)
-		rc = jr_str(r, b.p ? b.p : "", b.n, out);
-	bytes_free(&b);
-	return rc;
+	return jr_bytes(r, rc, &b, out);
 }
 
 BUILTIN(s_join)
@@ -418,10 +409,7 @@ BUILTIN(s_join)
 		if (rc == 0)
 			rc = v_print(r, v[i], &b);
 	}
-	if (rc == 0)
-		rc = jr_str(r, b.p ? b.p : "", b.n, out);
-	bytes_free(&b);
-	return rc;
+	return jr_bytes(r, rc, &b, out);
 }
 
 #define S(name, params, need) { #name, s_##name, params, need }

@@ -166,10 +166,7 @@ int v_text(struct jrun *r, struct jval v, struct jval *out)
 		return 0;
 	}
 	rc = v_print(r, v, &b);
-	if (rc == 0)
-		rc = jr_str(r, b.p ? b.p : "", b.n, out);
-	bytes_free(&b);
-	return rc;
+	return jr_bytes(r, rc, &b, out);
 }
 
 /* --- JSON --- */

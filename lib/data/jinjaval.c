@@ -367,6 +367,7 @@ int v_get(struct jrun *r, const struct jdict *d, struct jval key, struct jval **
 
 int v_put(struct jrun *r, struct jdict *d, struct jval key, struct jval v)
 {
+	struct jpair *grown;
 	struct jval *old;
 
 	if (v_get(r, d, key, &old) < 0)
@@ -375,17 +376,10 @@ int v_put(struct jrun *r, struct jdict *d, struct jval key, struct jval v)
 		*old = v;
 		return 0;
 	}
-	if (d->n == d->cap) {
-		size_t cap = 2 * d->cap + 8;
-		struct jpair *p = jr_alloc(r, cap * sizeof(*p));
-
-		if (!p)
-			return -1;
-		if (d->n)
-			memcpy(p, d->v, d->n * sizeof(*p));
-		d->v = p;
-		d->cap = cap;
-	}
+	grown = jr_grow(r, d->v, d->n, &d->cap, 8, sizeof(*d->v));
+	if (!grown)
+		return -1;
+	d->v = grown;
 	d->v[d->n++] = (struct jpair){ key, v };
 	return 0;
 }

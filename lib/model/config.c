@@ -255,6 +255,23 @@ static int read_dtype(struct model *m, const cJSON *config)
 	return m->dtype != DT_NONE ? 0 : err_set(ST_UNSUP, "dtype '%.40s' is not supported", s);
 }
 
+void window_set(struct model *m, int window)
+{
+	m->window = window;
+	for (int i = 0; i < m->n_layer; i++)
+		m->slide[i] = window > 0;
+}
+
+int window_everywhere(struct model *m, const cJSON *config)
+{
+	int64_t win = 0;
+
+	if (json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
+		return -1;
+	window_set(m, (int)win);
+	return 0;
+}
+
 /* Layers that slide, said once more: by newer configurations, for every layer. */
 static int check_layer_types(const struct model *m, const cJSON *config)
 {

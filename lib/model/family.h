@@ -69,6 +69,9 @@ bool family_heads(const struct family *, enum role);                    /* it is
 /* The other way.  1: a role's tensor; 0: a buffer the family ignores; -1: unknown. */
 int family_role(const struct family *, const char *name, struct tensor_id *);
 
+/* "sliding_window" in every layer; null or absent: none. */
+int window_everywhere(struct model *, const cJSON *config);
+void window_set(struct model *, int window);                    /* in every layer; 0: none */
 int qwen_window(struct model *, const cJSON *config);           /* resolve() of Qwen2 and those after it */
 
 /* What LLaMA started and many kept: names, and rotary positions of base 10000 over the whole head (rope.dim is set

@@ -57,7 +57,7 @@ static void turn_to(struct fwd *f, int expert)
 int fwd_expert(struct fwd *f, int expert, const struct tensor *in, struct tensor *h, float *weight)
 {
 	bool shared = expert == SHARED;
-	int64_t m = tensor_rows(in), width = shared ? f->m->d_shared : f->m->d_expert;
+	int64_t m = tensor_rows(in), width = expert_width(f->m, expert);
 	struct tensor u = fwd_scratch(&f->u, DT_F32, m, width), g = fwd_scratch(&f->g, DT_F32, m, width);
 
 	turn_to(f, expert);
@@ -78,23 +78,6 @@ int fwd_expert_out(struct fwd *f, int expert, const struct tensor *h, struct ten
 	return fwd_linear(f, f->blk, expert == SHARED ? R_SHARED_DOWN : R_EXPERT_DOWN, y, h);
 }
 
-/* The rows of a [m, C] that go to the expert, behind each other in `in`; which they are, and their weights. */
-static int64_t pick(const struct model *m, int expert, int64_t rows, const struct tensor *a, const int32_t *to,
-                    const float *weight, char *in, int64_t *row, float *w)
-{
-	size_t C = (size_t)m->d_model * dtype_size(a->dt);
-	int64_t n = 0;
-
-	for (int64_t i = 0; i < rows; i++)
-		for (int k = 0; k < (expert == SHARED ? 1 : m->top_k); k++)
-			if (expert == SHARED || to[i * m->top_k + k] == expert) {
-				memcpy(in + (size_t)n * C, (char *)a->data + (size_t)i * C, C);
-				w[n] = expert == SHARED ? 1 : weight[i * m->top_k + k];
-				row[n++] = i;
-			}
-	return n;
-}
-
 int fwd_mixture(struct fwd *f, int64_t rows, float *x)
 {
 	const struct model *m = f->m;
@@ -108,17 +91,17 @@ int fwd_mixture(struct fwd *f, int64_t rows, float *x)
 
 	r = fwd_route(f, rows, x, &at, to, weight);
 	for (int k = m->d_shared ? SHARED : 0; k < m->n_expert && r == 0; k++) {
-		int64_t some = pick(m, k, rows, &at, to, weight, in, row, w);
+		int64_t some = moe_pick(m, k, rows, to, weight, row, w);
 		struct tensor it = tensor_view(in, f->dev->mm, some, m->d_model), yt = tensor_view(y, DT_F32, some, m->d_model);
-		struct tensor ht = tensor_view(h, f->dev->mm, some, k == SHARED ? m->d_shared : m->d_expert);
+		struct tensor ht = tensor_view(h, f->dev->mm, some, expert_width(m, k));
 
 		if (!some)
 			continue;
+		moe_gather(in, a, C * e, row, some);
 		if (fwd_expert(f, k, &it, &ht, w) < 0 || fwd_expert_out(f, k, &ht, &yt) < 0)
 			r = -1;
-		for (int64_t i = 0; i < some && r == 0; i++)
-			for (size_t j = 0; j < C; j++)
-				x[(size_t)row[i] * C + j] += w[i] * y[(size_t)i * C + j];
+		else
+			moe_add(x, m->d_model, y, row, w, some);
 	}
 	free(a);
 	free(in);

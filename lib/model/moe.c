@@ -1,6 +1,7 @@
 #include "model/moe.h"
 
 #include <math.h>
+#include <string.h>
 
 static void softmax(float *s, int n)
 {
@@ -78,4 +79,36 @@ void moe_route(const struct model *m, float *score, const float *bias, float *wo
 		if (m->route_scale > 0)
 			weight[k] *= (float)m->route_scale;
 	}
+}
+
+int expert_width(const struct model *m, int expert)
+{
+	return expert == SHARED ? m->d_shared : m->d_expert;
+}
+
+int64_t moe_pick(const struct model *m, int expert, int64_t n, const int32_t *to, const float *weight, int64_t *row,
+                 float *w)
+{
+	int64_t some = 0;
+
+	for (int64_t i = 0; i < n; i++)
+		for (int k = 0; k < (expert == SHARED ? 1 : m->top_k); k++)
+			if (expert == SHARED || to[i * m->top_k + k] == expert) {
+				w[some] = expert == SHARED ? 1 : weight[i * m->top_k + k];
+				row[some++] = i;
+			}
+	return some;
+}
+
+void moe_gather(void *in, const void *a, size_t bytes, const int64_t *row, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		memcpy((char *)in + (size_t)i * bytes, (const char *)a + (size_t)row[i] * bytes, bytes);
+}
+
+void moe_add(float *x, int C, const float *y, const int64_t *row, const float *w, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t j = 0; j < C; j++)
+			x[row[i] * C + j] += w[i] * y[i * C + j];
 }

@@ -13,4 +13,15 @@
  * Of equals the first. */
 void moe_route(const struct model *, float *score, const float *bias, float *work, int32_t *expert, float *weight);
 
+enum { SHARED = -1 };                   /* the expert that all tokens share */
+int expert_width(const struct model *, int expert);
+/* Which of n rows go to the expert, of whose rows moe_route made to, weight [n, top_k]: row [n], in order, and w [n], 1
+ * for the shared one.  Returns how many. */
+int64_t moe_pick(const struct model *, int expert, int64_t n, const int32_t *to, const float *weight, int64_t *row,
+                 float *w);
+/* Those rows of a, `bytes` each, behind each other in `in`. */
+void moe_gather(void *in, const void *a, size_t bytes, const int64_t *row, int64_t n);
+/* x [., C] of those rows += w * y [n, C]. */
+void moe_add(float *x, int C, const float *y, const int64_t *row, const float *w, int64_t n);
+
 #endif

@@ -159,11 +159,11 @@ int model_width(const struct model *m)
 void expert_sites(const struct model *m, int expert, struct site *in, struct site *out)
 {
 	bool shared = expert == SHARED;
-	int width = shared ? m->d_shared : m->d_expert;
 
 	*in = (struct site){ .name = shared ? "shared.in" : "expert.in", .norm = R_N, .latent = R_N, .width = m->d_model,
 	                     .expert = shared ? 0 : expert, .nlin = 2,
 	                     .lin = { shared ? R_SHARED_GATE : R_EXPERT_GATE, shared ? R_SHARED_UP : R_EXPERT_UP } };
-	*out = (struct site){ .name = shared ? "shared.down" : "expert.down", .norm = R_N, .latent = R_N, .width = width,
+	*out = (struct site){ .name = shared ? "shared.down" : "expert.down", .norm = R_N, .latent = R_N,
+	                      .width = expert_width(m, expert),
 	                      .expert = in->expert, .nlin = 1, .lin = { shared ? R_SHARED_DOWN : R_EXPERT_DOWN } };
 }

@@ -10,6 +10,7 @@
 #define SITE_H
 
 #include "model/block.h"
+#include "model/moe.h"
 
 enum { MAX_SITE = 8, MAX_LINEAR = 5, MAX_STEP = 12, MAX_STAGE = 8 };
 
@@ -52,7 +53,6 @@ struct program {
 void model_program(const struct model *, int layer, struct program *);
 int model_width(const struct model *);          /* W: the widest `a` of any layer */
 
-enum { SHARED = -1 };                   /* the expert that all tokens share */
 /* The two sites of an expert: its input, and what its down projection reads. */
 void expert_sites(const struct model *, int expert, struct site *in, struct site *out);
 

@@ -18,11 +18,6 @@ int64_t div_up(int64_t a, int64_t b)
 	return (a + b - 1) / b;
 }
 
-int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 bool linear_fits(const struct tensor *y, const struct tensor *x, const struct tensor *w, const struct tensor *b)
 {
 	int64_t n = tensor_rows(w);

@@ -6,6 +6,7 @@
 #ifndef HOST_H
 #define HOST_H
 
+#include "base/mem.h"
 #include "kernels/kern.h"
 #include "op/op.h"
 
@@ -36,7 +37,6 @@ void *host_scratch(struct host *, int64_t n, size_t size);
 enum { GRAIN = 1 << 15 };
 
 int64_t div_up(int64_t a, int64_t b);
-int64_t least(int64_t a, int64_t b);
 
 /* Do shapes and types fit together? */
 bool linear_fits(const struct tensor *y, const struct tensor *x, const struct tensor *w, const struct tensor *b);

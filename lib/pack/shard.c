@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/journal.h"
+#include "base/temp.h"
 #include "tensor/safetensors.h"
 
 #include <errno.h>
@@ -92,26 +93,19 @@ struct shards *shards_new(struct out_dir *dir, const char *out, const struct mod
 /* A file without a name in the directory that OUT will stand in: there is where the space must be. */
 static int open_spool(const char *out)
 {
-	const char *slash;
-	char *dir, *path;
 	size_t n = strlen(out);
+	char *path, *dir;
 	int fd;
 
 	while (n > 1 && out[n - 1] == '/')
 		n--;
-	slash = memrchr(out, '/', n);
-	dir = slash ? xasprintf("%.*s", (int)(slash == out ? 1 : slash - out), out) : xstrdup(".");
-	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0) {                           /* file systems without such files */
-		path = xasprintf("%s/.llmc-pack.XXXXXX", dir);
-		fd = mkostemp(path, O_CLOEXEC);
-		if (fd >= 0)
-			unlink(path);
-		free(path);
-	}
+	path = xasprintf("%.*s", (int)n, out);
+	dir = parent_of(path);
+	fd = temp_nameless(dir);
 	if (fd < 0)
 		die(ST_FAIL, "cannot create a temporary in '%s': %s", dir, strerror(errno));
 	free(dir);
+	free(path);
 	return fd;
 }
 

@@ -15,7 +15,7 @@
 /* Rows of one batch that go to an expert. */
 struct pick {
 	int64_t n;
-	int64_t *row;                   /* [n] of the N*T */
+	int64_t *row;                   /* [n] of the batch */
 	float *weight;                  /* [n] */
 	void *in;                       /* [n, C] dev->mm, gathered */
 };
@@ -45,24 +45,16 @@ static void pick_close(struct pick *p)
 static int pick(const struct calib *c, const struct side *routes, struct side *s, int expert, int64_t row, int64_t m,
                 struct pick *p)
 {
-	size_t C = (size_t)c->m->d_model * dtype_size(c->dev->mm);
-	int K = c->m->top_k;
+	int64_t at = row * c->m->top_k;
 	const char *a;
 
-	p->n = 0;
-	for (int64_t i = row; i < row + m; i++)
-		for (int k = 0; k < (expert == SHARED ? 1 : K); k++)
-			if (expert == SHARED || routes->expert[i * K + k] == expert) {
-				p->row[p->n] = i;
-				p->weight[p->n++] = expert == SHARED ? 1 : routes->weight[i * K + k];
-			}
+	p->n = moe_pick(c->m, expert, m, routes->expert + at, routes->weight + at, p->row, p->weight);
 	if (!p->n)
 		return 0;
 	a = states_get(s->a, row, m);
 	if (!a)
 		return -1;
-	for (int64_t i = 0; i < p->n; i++)
-		memcpy((char *)p->in + (size_t)i * C, a + (size_t)(p->row[i] - row) * C, C);
+	moe_gather(p->in, a, (size_t)c->m->d_model * dtype_size(c->dev->mm), p->row, p->n);
 	return 0;
 }
 
@@ -97,27 +89,19 @@ static int route(struct calib *c, struct side *s)
 /* x += weight * y for the rows picked, of the batch [row, row + m). */
 static int scatter(const struct calib *c, struct side *s, const struct pick *p, const float *y, int64_t row, int64_t m)
 {
-	int64_t C = c->m->d_model;
 	float *x = states_get(s->x, row, m);
 
 	if (!x)
 		return -1;
-	for (int64_t i = 0; i < p->n; i++)
-		for (int64_t j = 0; j < C; j++)
-			x[(p->row[i] - row) * C + j] += p->weight[i] * y[i * C + j];
+	moe_add(x, c->m->d_model, y, p->row, p->weight, p->n);
 	return states_put(s->x, row, m);
-}
-
-static int width_of(const struct calib *c, int expert)
-{
-	return expert == SHARED ? c->m->d_shared : c->m->d_expert;
 }
 
 /* The expert from input to stream, by the side's own routes. */
 static int through(struct calib *c, struct side *s, int expert)
 {
 	int64_t total = c->N * c->T, step = step_of(s, c->T);
-	int W = width_of(c, expert), C = c->m->d_model, r = 0;
+	int W = expert_width(c->m, expert), C = c->m->d_model, r = 0;
 	char *h = xmalloc((size_t)(step * W) * dtype_size(c->dev->mm));
 	float *y = xmalloc((size_t)(step * C) * sizeof(*y));
 	struct pick p;
@@ -206,7 +190,7 @@ static int see_in(struct calib *c, const struct tap *tap, const struct site *sit
 static int make_h(struct calib *c, struct side *s, int expert, int64_t *n)
 {
 	int64_t total = c->N * c->T, step = step_of(s, c->T);
-	int W = width_of(c, expert), most = c->m->d_shared > c->m->d_expert ? c->m->d_shared : c->m->d_expert, r = 0;
+	int W = expert_width(c->m, expert), most = c->m->d_shared > c->m->d_expert ? c->m->d_shared : c->m->d_expert, r = 0;
 	struct pick p;
 
 	*n = 0;
@@ -255,7 +239,7 @@ static int see_h(struct calib *c, const struct tap *tap, const struct site *site
 static int add_out(struct calib *c, struct side *s, int expert)
 {
 	int64_t total = c->N * c->T, step = step_of(s, c->T), at = 0;
-	int W = width_of(c, expert), C = c->m->d_model, r = 0;
+	int W = expert_width(c->m, expert), C = c->m->d_model, r = 0;
 	float *y = xmalloc((size_t)(step * C) * sizeof(*y));
 	struct pick p;
 

@@ -2,6 +2,7 @@
 #ifndef SIDE_H
 #define SIDE_H
 
+#include "base/mem.h"
 #include "run/calib.h"
 #include "run/states.h"
 
@@ -28,10 +29,6 @@ struct calib {
 	struct side main, twin;
 };
 
-static inline int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
 /* Room for [N*T, width], in memory while there is some.  NULL: error set. */
 struct states *calib_room(struct calib *, int width, enum dtype);
 int calib_finite(const struct calib *, const void *, enum dtype, int64_t row, int64_t rows, int width, const char *what);

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/tally.h"
+#include "base/temp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,12 +33,8 @@ static const char *directory(void)
 static int open_file(struct states *s)
 {
 	const char *dir = directory();
-	char *path = xasprintf("%s/llmc-states-XXXXXX", dir);
 
-	s->fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	if (s->fd < 0 && (s->fd = mkostemp(path, O_CLOEXEC)) >= 0)
-		unlink(path);
-	free(path);
+	s->fd = temp_nameless(dir);
 	if (s->fd < 0)
 		return err_set(ST_FAIL, "cannot make a file for hidden states in '%s': %s", dir, strerror(errno));
 	if (fallocate(s->fd, 0, 0, (off_t)s->size) && (errno == ENOSPC || errno == EFBIG || errno == EDQUOT))

@@ -6,16 +6,9 @@
 /* An absent key means the 4096 of the first release; null means none. */
 static int resolve(struct model *m, const cJSON *config)
 {
-	const cJSON *w = cJSON_GetObjectItemCaseSensitive(config, "sliding_window");
-	int64_t win = 0;
-
-	if (!w)
-		win = 4096;
-	else if (json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
-		return -1;
-	m->window = (int)win;
-	for (int i = 0; i < m->n_layer; i++)
-		m->slide[i] = win > 0;
+	if (cJSON_GetObjectItemCaseSensitive(config, "sliding_window"))
+		return window_everywhere(m, config);
+	window_set(m, 4096);
 	return 0;
 }
 

@@ -7,20 +7,12 @@ static const struct cfg_key keys[] = {
 	{ NULL, 0, 0, 0 }
 };
 
-/* null is no window */
 static int resolve(struct model *m, const cJSON *config)
 {
-	int64_t win = 0;
-
-	if (json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
-		return -1;
-	m->window = (int)win;
 	m->d_expert = m->d_ff;
-	for (int i = 0; i < m->n_layer; i++) {
-		m->slide[i] = win > 0;
+	for (int i = 0; i < m->n_layer; i++)
 		m->moe[i] = true;
-	}
-	return 0;
+	return window_everywhere(m, config);
 }
 
 #define MIXTRAL \

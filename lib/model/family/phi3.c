@@ -1,24 +1,11 @@
 /* Phi-3, Phi-3.5, Phi-4 (Abdin et al., arXiv 2404.14219): LLaMA with q k v in one matrix, and gate and up. */
 #include "model/family.h"
 
-/* null is no window; so is one as wide as the context */
-static int resolve(struct model *m, const cJSON *config)
-{
-	int64_t win = 0;
-
-	if (json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
-		return -1;
-	m->window = (int)win;
-	for (int i = 0; i < m->n_layer; i++)
-		m->slide[i] = win > 0;
-	return 0;
-}
-
 const struct family family_phi3 = {
 	.name = "phi3",
 	.match = { "Phi3ForCausalLM" },
 	.base = { .norm = NORM_RMS, .eps = 1e-5, .act = ACT_SILU, .gated = true, .ctx = 4096, .rope = LLAMA_ROPE },
-	.resolve = resolve,
+	.resolve = window_everywhere,
 	.own = { "sliding_window" },
 	.names = { LLAMA_ENDS, LLAMA_NORMS, LLAMA_O, [R_DOWN] = "model.layers.%L.mlp.down_proj" },
 	.fuse = { { "model.layers.%L.self_attn.qkv_proj", FUSE_CAT, 3, { R_Q, R_K, R_V } },

@@ -4,20 +4,20 @@
 
 #include "base/err.h"
 
+#define EXPERT_KEYS \
+	{ "num_experts", CFG_INT, offsetof(struct model, n_expert), 0 }, \
+	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 }, \
+	{ "moe_intermediate_size", CFG_INT, offsetof(struct model, d_expert), 0 }, \
+	{ "norm_topk_prob", CFG_BOOL, offsetof(struct model, norm_topk), 0 }
+
 static const struct cfg_key keys2[] = {
-	{ "num_experts", CFG_INT, offsetof(struct model, n_expert), 0 },
-	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 },
-	{ "moe_intermediate_size", CFG_INT, offsetof(struct model, d_expert), 0 },
+	EXPERT_KEYS,
 	{ "shared_expert_intermediate_size", CFG_INT, offsetof(struct model, d_shared), 0 },
-	{ "norm_topk_prob", CFG_BOOL, offsetof(struct model, norm_topk), 0 },
 	{ "qkv_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV },
 	{ NULL, 0, 0, 0 }
 };
 static const struct cfg_key keys3[] = {
-	{ "num_experts", CFG_INT, offsetof(struct model, n_expert), 0 },
-	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 },
-	{ "moe_intermediate_size", CFG_INT, offsetof(struct model, d_expert), 0 },
-	{ "norm_topk_prob", CFG_BOOL, offsetof(struct model, norm_topk), 0 },
+	EXPERT_KEYS,
 	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
 	{ NULL, 0, 0, 0 }
 };

@@ -7,18 +7,6 @@ static const struct cfg_key keys[] = {
 	{ NULL, 0, 0, 0 }
 };
 
-static int resolve(struct model *m, const cJSON *config)
-{
-	int64_t win = 0;
-
-	if (json_int(config, "sliding_window", 1, 1 << 30, &win) < 0)
-		return -1;
-	m->window = (int)win;
-	for (int i = 0; i < m->n_layer; i++)
-		m->slide[i] = win > 0;
-	return 0;
-}
-
 const struct family family_starcoder2 = {
 	.name = "starcoder2",
 	.match = { "Starcoder2ForCausalLM" },
@@ -26,7 +14,7 @@ const struct family family_starcoder2 = {
 	          .flags = MF_TIED | MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP },
 	.alias = words,
 	.cfg = keys,
-	.resolve = resolve,
+	.resolve = window_everywhere,
 	.own = { "sliding_window" },
 	.names = {
 		LLAMA_ENDS, LLAMA_NORMS, LLAMA_QKV, LLAMA_O,
