@@ -110,12 +110,15 @@ header() {
 	fails 3 prefix llmc-import -o x model
 }
 
-@test "an unknown architecture is unsupported, and the known ones are told" {
+@test "an unknown architecture is unsupported, the nearest known is told, and all of them at -v" {
 	model
-	edit '.architectures = ["SomethingForCausalLM"]'
-	fails 4 SomethingForCausalLM llmc-import -o x model
-	has LlamaForCausalLM
+	edit '.architectures = ["Qwen2MoEForCausalLM"]'
+	fails 4 "'Qwen2MoEForCausalLM' is not supported; the nearest known is 'Qwen2MoeForCausalLM'" llmc-import -o x model
+	lacks LlamaForCausalLM
 	absent x
+	try -4 llmc-import -v -o x model
+	has 'known architectures: '
+	has LlamaForCausalLM
 }
 
 @test "a checkpoint that is quantized already is unsupported" {

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/near.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -55,28 +56,6 @@ void shell_free(char **list)
 	free(list);
 }
 
-/* Letters to change, of the first 31: Levenshtein's distance. */
-static int distance(const char *a, const char *b)
-{
-	int row[32], n = (int)strnlen(b, 31);
-
-	for (int j = 0; j <= n; j++)
-		row[j] = j;
-	for (int i = 0; i < 31 && a[i]; i++) {
-		int diagonal = row[0];
-
-		row[0] = i + 1;
-		for (int j = 0; j < n; j++) {
-			int best = diagonal + (a[i] != b[j]);
-
-			diagonal = row[j + 1];
-			best = best < row[j] + 1 ? best : row[j] + 1;
-			row[j + 1] = best < diagonal + 1 ? best : diagonal + 1;
-		}
-	}
-	return row[n];
-}
-
 void shell_unknown(const char *what, const char *name, char *const *v)
 {
 	const char *best = *v;
@@ -84,7 +63,7 @@ void shell_unknown(const char *what, const char *name, char *const *v)
 	if (!best)
 		die(ST_USAGE, "no %s '%s'", what, name);
 	for (; *v; v++)
-		if (distance(name, *v) < distance(name, best))
+		if (near_distance(name, *v) < near_distance(name, best))
 			best = *v;
 	die(ST_USAGE, "no %s '%s'; the nearest is '%s'", what, name, best);
 }

@@ -1,6 +1,7 @@
 /* config.json to knobs.  What changes the computation and has no knob here is refused, never passed over: the
  * result would be a model that looks right and is another. */
 #include "base/err.h"
+#include "base/near.h"
 #include "model/family.h"
 
 #include <math.h>
@@ -340,14 +341,21 @@ static bool type_fits(const struct family *f, const char *type)
 
 static const struct family *unknown(const char *arch)
 {
+	const char *best = NULL;
 	char known[1024] = "";
 	size_t n = 0;
 
 	for (const struct family *const *f = family_list(); *f; f++)
-		for (int k = 0; k < CFG_MATCH && (*f)->match[k] && n < sizeof(known); k++)
-			if (!(*f)->when)                /* another row has the same */
-				n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", (*f)->match[k]);
-	err_set(ST_UNSUP, "architecture '%.80s' is not supported; known: %s", arch, known);
+		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++) {
+			const char *name = (*f)->match[k];
+
+			if (!best || near_distance(arch, name) < near_distance(arch, best))
+				best = name;
+			if (!(*f)->when && n < sizeof(known))   /* else another row has the same */
+				n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", name);
+		}
+	say(1, "known architectures: %s", known);
+	err_set(ST_UNSUP, "architecture '%.80s' is not supported; the nearest known is '%s'", arch, best);
 	return NULL;
 }
 

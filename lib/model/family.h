@@ -56,8 +56,8 @@ const struct family *family_find(const char *name);
 const struct family *family_first(const struct family *);       /* of the rows that name the same models the first */
 const struct family *const *family_list(void);                  /* NULL-terminated */
 
-/* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and those
- * known, or what would have to be computed otherwise; ST_BAD a missing or absurd key. */
+/* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and the
+ * nearest known, or what would have to be computed otherwise; ST_BAD a missing or absurd key. */
 const struct family *family_resolve(struct model *, const cJSON *config);
 /* "model." of "model.embed_tokens", which checkpoints of the bare network lack: its length; 0 = none. */
 size_t family_prefix(const struct family *);

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/near.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -187,33 +188,6 @@ const struct qspec *rules_find(struct rules *rs, int block, const char *role)
 	return found ? found : &rs->def;
 }
 
-static int min3(int a, int b, int c)
-{
-	a = a < b ? a : b;
-	return a < c ? a : c;
-}
-
-/* Levenshtein's distance, of the first 63 characters. */
-static int distance(const char *a, const char *b)
-{
-	int row[64], n = (int)strnlen(b, 63), m = (int)strnlen(a, 63);
-
-	for (int j = 0; j <= n; j++)
-		row[j] = j;
-	for (int i = 1; i <= m; i++) {
-		int diag = row[0];
-
-		row[0] = i;
-		for (int j = 1; j <= n; j++) {
-			int up = row[j];
-
-			row[j] = min3(up + 1, row[j - 1] + 1, diag + (a[i - 1] != b[j - 1]));
-			diag = up;
-		}
-	}
-	return row[n];
-}
-
 /* What of a pattern names the role: it without a leading "BLOCK.", in digits or as a glob. */
 static const char *role_of(const char *pattern)
 {
@@ -235,14 +209,14 @@ int rules_check(const struct rules *rs, const char *const *role, int nrole)
 			continue;
 		/* Insertion into a short sorted list; equals keep their order. */
 		for (int k = 0; k < nrole; k++) {
-			int d = distance(role_of(r->pattern), role[k]), at = n;
+			int d = near_distance(role_of(r->pattern), role[k]), at = n;
 			bool twice = false;
 
 			for (int j = 0; j < n; j++)
 				twice |= !strcmp(role[best[j]], role[k]);
 			if (twice)
 				continue;
-			while (at > 0 && distance(role_of(r->pattern), role[best[at - 1]]) > d)
+			while (at > 0 && near_distance(role_of(r->pattern), role[best[at - 1]]) > d)
 				at--;
 			if (at == SHOW)
 				continue;
