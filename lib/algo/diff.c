@@ -1,9 +1,9 @@
 #include "algo/diff.h"
 
-#include "algo/table.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/progress.h"
+#include "base/table.h"
 #include "bundle/bundle.h"
 
 #include <math.h>

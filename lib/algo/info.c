@@ -1,8 +1,8 @@
 #include "algo/info.h"
 
-#include "algo/table.h"
 #include "base/err.h"
 #include "base/progress.h"
+#include "base/table.h"
 #include "bundle/bundle.h"
 #include "data/tokens.h"
 

@@ -1,4 +1,4 @@
-#include "algo/table.h"
+#include "base/table.h"
 
 #include "base/mem.h"
 #include "base/utf8.h"
