@@ -25,26 +25,24 @@ static void scale_rows(const struct fp8 *p, const float *f, int64_t n, int64_t i
 			w[r * in + c] *= f[c / p->cols];
 }
 
-static int read_scaled(struct source *s, int i, void *dst)
+static int read_scaled(struct source *s, int i, int64_t row, int64_t rows, void *dst)
 {
 	const struct fp8 *p = s->priv;
-	const struct tensor *t = &s->t[i];
-	int64_t out = t->dim[0], in = t->dim[1], band = out < p->rows ? out : p->rows, across = (in + p->cols - 1) / p->cols;
+	int64_t in = tensor_cols(&s->t[i]), band = rows < p->rows ? rows : p->rows, across = (in + p->cols - 1) / p->cols;
 	uint8_t *raw;
 	float *f, *w;
 	int r;
 
 	if (p->scale[i] < 0)
-		return p->in->read(p->in, p->from[i], dst);
-	raw = xmalloc((size_t)tensor_count(t));
+		return p->in->read(p->in, p->from[i], row, rows, dst);
+	raw = xmalloc((size_t)(rows * in));
 	f = xmalloc(tensor_bytes(&p->in->t[p->scale[i]]));
 	w = xmalloc((size_t)(band * in) * sizeof(*w));
-	r = p->in->read(p->in, p->from[i], raw) < 0 || p->in->read(p->in, p->scale[i], f) < 0 ? -1 : 0;
-	for (int64_t k = 0; k < out && r == 0; k += p->rows) {
-		int64_t n = out - k < p->rows ? out - k : p->rows;
-
+	r = p->in->read(p->in, p->from[i], row, rows, raw) < 0 || source_read(p->in, p->scale[i], f) < 0 ? -1 : 0;
+	for (int64_t k = 0, n; k < rows && r == 0; k += n) {
+		n = least(rows - k, p->rows - (row + k) % p->rows);
 		r = to_f32(w, raw + k * in, DT_F8E4M3, (size_t)(n * in));
-		scale_rows(p, f + k / p->rows * across, n, in, w);
+		scale_rows(p, f + (row + k) / p->rows * across, n, in, w);
 		if (r == 0)
 			r = from_f32((char *)dst + (size_t)(k * in) * dtype_size(p->dt), p->dt, w, (size_t)(n * in));
 	}

@@ -70,24 +70,27 @@ static int64_t file_row(int64_t r, int64_t head_rows)
 	return r - in + 2 * (in % h) + in / h;
 }
 
-static int read_tensor(struct source *s, int i, void *dst)
+/* Rows whose order in the file is another come out of all of it. */
+static int read_rows(struct source *s, int i, int64_t row, int64_t rows, void *dst)
 {
 	struct ggufile *q = s->priv;
 	const struct gguf_tensor *t = &q->g.t[i];
 	const struct tensor *o = &s->t[i];
-	int64_t rows = tensor_rows(o), cols = tensor_cols(o), heads = permuted(q, t->name);
-	uint8_t *raw = xmalloc((size_t)t->bytes);
+	int64_t all = tensor_rows(o), cols = tensor_cols(o), heads = permuted(q, t->name);
+	int64_t first = heads ? 0 : row, held = heads ? all : rows;
+	uint64_t at = ggml_bytes(t->type, (uint64_t)(first * cols)), bytes = ggml_bytes(t->type, (uint64_t)(held * cols));
+	uint8_t *raw = xmalloc((size_t)bytes);
 	float *f;
 	int r;
 
-	r = rfile_read(&q->f, t->at, raw, t->bytes);
+	r = rfile_read(&q->f, t->at + at, raw, bytes);
 	if (r == 0 && t->nd == 1 && heads) {            /* a bias: its elements are the rows */
-		rows = cols;
+		rows = all = cols;
 		cols = 1;
 	}
 	f = xmalloc((size_t)cols * sizeof(*f));
 	for (int64_t k = 0; k < rows && r == 0; k++) {
-		int64_t from = heads ? file_row(k, rows / heads) : k;
+		int64_t from = heads ? file_row(row + k, all / heads) : k;
 
 		ggml_f32(f, raw + ggml_bytes(t->type, (uint64_t)(from * cols)), t->type, (uint64_t)cols);
 		r = from_f32((char *)dst + (size_t)(k * cols) * dtype_size(o->dt), o->dt, f, (size_t)cols);
@@ -212,7 +215,7 @@ int ggufile_open(struct source *s, const char *path, enum dtype dt)
 	q->f.fd = -1;
 	s->priv = q;
 	s->close = close_file;
-	s->read = read_tensor;
+	s->read = read_rows;
 	s->decoded = true;
 	if (rfile_open(&q->f, arena_strdup(&s->mem, path)) < 0 || read_head(q) < 0)
 		return -1;

@@ -72,13 +72,14 @@ static int select_shard(struct hfdir *h, int k)
 	return 0;
 }
 
-static int read_tensor(struct source *s, int i, void *dst)
+static int read_rows(struct source *s, int i, int64_t row, int64_t rows, void *dst)
 {
 	struct hfdir *h = s->priv;
+	uint64_t bytes = (uint64_t)tensor_cols(&s->t[i]) * dtype_size(s->t[i].dt);
 
 	if (select_shard(h, h->w[i].shard) < 0)
 		return -1;
-	return rfile_read(&h->cur, h->w[i].at, dst, tensor_bytes(&s->t[i]));
+	return rfile_read(&h->cur, h->w[i].at + (uint64_t)row * bytes, dst, (uint64_t)rows * bytes);
 }
 
 static void close_dir(struct source *s)
@@ -335,7 +336,7 @@ int hfdir_open(struct source *s, const char *dir, const char *lone)
 	h->cur.fd = h->cur_shard = -1;
 	s->priv = h;
 	s->close = close_dir;
-	s->read = read_tensor;
+	s->read = read_rows;
 	if (read_side(s, h, x) < 0 || read_weights(s, h, lone, x) < 0) {
 		XXH3_freeState(x);
 		return -1;

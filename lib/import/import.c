@@ -50,7 +50,7 @@ static int resolve(struct import *im)
 
 static int read_tensor(struct import *im, int i, void *data)
 {
-	return im->s->read(im->s, i, data) < 0 ? err_at("tensor '%s'", im->s->t[i].name) : 0;
+	return source_read(im->s, i, data) < 0 ? err_at("tensor '%s'", im->s->t[i].name) : 0;
 }
 
 /* The role's rows of a fused tensor, which is read once for all of its roles. */

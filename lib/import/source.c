@@ -167,6 +167,11 @@ struct source *source_open(const char *path, enum dtype dtype)
 	return s;
 }
 
+int source_read(struct source *s, int i, void *dst)
+{
+	return s->read(s, i, 0, tensor_rows(&s->t[i]), dst);
+}
+
 void source_close(struct source *s)
 {
 	if (s->close)

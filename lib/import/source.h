@@ -23,8 +23,8 @@ struct source {
 	bool decoded;                   /* read() makes floats of other numbers, of the type asked for */
 	uint64_t digest;                /* XXH3-64 of what identifies the checkpoint: see hfdir.c and ggufile.c */
 	uint64_t stamp;                 /* of the weights files: another when one was written or exchanged since */
-	/* All bytes of tensor i into dst.  -1: error set. */
-	int (*read)(struct source *, int i, void *dst);
+	/* `rows` rows of tensor i (all but its last dimension count) from `row` on into dst.  -1: error set. */
+	int (*read)(struct source *, int i, int64_t row, int64_t rows, void *dst);
 	void (*close)(struct source *); /* frees priv */
 	void *priv;
 	struct arena mem;               /* names and arrays */
@@ -35,6 +35,7 @@ struct source {
  * any other value is refused.  NULL: error set. */
 struct source *source_open(const char *path, enum dtype dtype);
 void source_close(struct source *);
+int source_read(struct source *, int i, void *dst);     /* all of tensor i; -1: error set */
 
 /* The two kinds; each fills a cleared source.  -1: error set. */
 int hfdir_open(struct source *, const char *dir, const char *lone);     /* lone: file name of the one weights file, or NULL */

@@ -62,7 +62,7 @@ static void read_all(struct source *s, size_t size)
 
 		require(n <= size && *s->t[i].name);
 		p = malloc(n + 1);
-		require(p && !s->read(s, i, p));
+		require(p && !source_read(s, i, p));
 		free(p);
 	}
 }

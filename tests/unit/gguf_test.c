@@ -210,7 +210,7 @@ static struct source *same_values(const char *name, int count)
 		void *got = malloc(tensor_bytes(&want.e[i].t));
 
 		if (k >= 0 && tensor_same_shape(&s->t[k], &want.e[i].t) && s->t[k].dt == DT_F32 &&
-		    s->read(s, k, got) == 0 && !memcmp(got, want.e[i].t.data, tensor_bytes(&want.e[i].t)))
+		    source_read(s, k, got) == 0 && !memcmp(got, want.e[i].t.data, tensor_bytes(&want.e[i].t)))
 			same++;
 		else
 			diag("'%s' differs", want.e[i].t.name);
@@ -356,7 +356,7 @@ static void test_smollm(void)
 			continue;
 		}
 		p = malloc(tensor_bytes(&s->t[k]));
-		if (s->read(s, k, p) == 0 && XXH3_64bits(p, tensor_bytes(&s->t[k])) == hash)
+		if (source_read(s, k, p) == 0 && XXH3_64bits(p, tensor_bytes(&s->t[k])) == hash)
 			same++;
 		else
 			diag("'%s' differs", name);
