@@ -19,6 +19,11 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
+# install_to DIR: what is built, into DIR/usr.
+install_to() {
+	make -s -C "$ROOT" -o all install B="$BUILD" O="$BIN" DESTDIR="$1" PREFIX=/usr >/dev/null
+}
+
 # try [-STATUS] COMMAND...: runs it, shows command, status and output, and fails unless the exit status is
 # STATUS (0).  Leaves $status, $output, $stderr, $lines, $stderr_lines.  Not for binary output: let it go to a file.
 try() {
@@ -114,7 +119,7 @@ tools() {       # the programs that are built, but llmc itself
 	local f
 
 	for f in "$BIN"/llmc-*; do
-		case $f in
+		case ${f##*/} in
 		*.*) ;;
 		*) [ ! -x "$f" ] || echo "${f##*/}" ;;
 		esac
@@ -145,13 +150,20 @@ require() {
 }
 
 # make_once NAME COMMAND...: the command writes its last argument, a path in the cache, if NAME is not there yet.
-# Two files may do so at once: both make the same, and renaming is atomic.
+# Two files may do so at once: both make the same, renaming is atomic, and a directory's second comer fails to.
 make_once() {
 	local f=$CACHE/$1
 	shift
 
-	[ -e "$f" ] || { mkdir -p "$CACHE" && "$@" "$f.$$" && mv -T "$f.$$" "$f"; } || return 1
+	[ -e "$f" ] || { mkdir -p "$CACHE" && "$@" "$f.$$" && mv -T "$f.$$" "$f" 2>/dev/null; } || [ -e "$f" ]
 }
+
+# The programs look for recipes beside themselves.  Of a build that lies elsewhere, what is installed is tested.
+if [ ! -e "$BIN/../pipelines" ] && [ ! -e "$BIN/../../pipelines" ] && [ -x "$BIN/llmc" ]; then
+	make_once installed install_to || return 1
+	BIN=$CACHE/installed/usr/bin
+	PATH=$BIN:$PATH
+fi
 
 # bundle NAME...: makes standard bundles and copies them into the current directory under that name.
 #	m.llmc                  examples/demo-4m, imported

@@ -65,7 +65,7 @@ setup() {
 	for f in "$ROOT"/pipelines/*.mk; do
 		n=$(basename "$f" .mk)
 		try llmc recipe "$n"
-		[ "$output" -ef "$f" ]
+		same "$output" "$f"
 		[ "$n" = rules ] || grep -q "^$n	[A-Z].*\.$" <(llmc recipe)
 	done
 	fails 2 "no recipe 'w4a16'; the nearest is 'w4a16-rtn'" llmc recipe w4a16

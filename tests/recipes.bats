@@ -313,11 +313,6 @@ block() {
 	[ "$(grep -c '^gptq-0' <<<"$output")" -eq 3 ]
 }
 
-# install_to DIR: what is built, into DIR/usr.
-install_to() {
-	make -s -C "$ROOT" -o all install B="$BUILD" O="$BIN" DESTDIR="$1" PREFIX=/usr >/dev/null
-}
-
 @test "an installed tree: recipes are found, run with its own tools and texts, completion lies where shells look" {
 	install_to "$PWD/root"
 	PATH=/usr/bin:/bin
