@@ -14,12 +14,12 @@ static const struct opt own[] = {
 	  .def = "auto",
 	  .help = "what the tensors of a GGUF become; auto: as its matrices are, bf16 where quantized" },
 	{ .name = "list", .type = O_FLAG, .off = offsetof(__typeof__(o), list), .flags = OPT_QUIET,
-	  .help = "list the model families, and stop" },
+	  .help = "list the model families and what they allow, and stop" },
 	{ .type = O_END }
 };
 static const struct opt_tool tool = {
 	.name = "llmc-import", .usage = "[options] DIR | FILE.gguf | FILE.safetensors",
-	.about = "turn a checkpoint into a bundle", .groups = OPT_IO | OPT_RESUME | OPT_TALK, .own = own
+	.about = "turn a checkpoint into a bundle", .groups = OPT_IO | OPT_RESUME | OPT_JSON | OPT_TALK, .own = own
 };
 
 int main(int argc, char **argv)
@@ -28,10 +28,12 @@ int main(int argc, char **argv)
 	int i = opt_parse(&tool, &o, argc, argv);
 
 	if (o.list && i == argc) {
-		import_list();
+		import_list(common.json);
 		stdout_close();
 		return ST_OK;
 	}
+	if (common.json)
+		die(ST_USAGE, "-j goes with --list");
 	if (i != argc - 1)
 		die(ST_USAGE, "one checkpoint is wanted: a directory or a file");
 	if (import_run(argv[i], common.output, dtypes[o.dtype]) < 0)

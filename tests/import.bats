@@ -236,8 +236,18 @@ header() {
 	stages "llmc-import '$DEMO' | head -c 1000 >/dev/null" 141 0
 }
 
-@test "--list prints the families" {
+@test "--list prints the families and what they allow, and the page has them all" {
 	try llmc-import --list
-	has $'llama\tLlamaForCausalLM'
-	has $'qwen2\tQwen2ForCausalLM'
+	has $'#family\tarchitectures\trotate\tshift\tmoe'
+	has $'llama\tLlamaForCausalLM,LLaMAForCausalLM\ttrue\tfalse\tfalse'
+	has $'gemma2\tGemma2ForCausalLM\tfalse\tfalse\tfalse'
+	has $'phi\tPhiForCausalLM\ttrue\ttrue\tfalse'
+	has $'mixtral\tMixtralForCausalLM\ttrue\tfalse\ttrue'
+	cut -f 1 <<<"$output" | tail -n +2 | sort >have
+	sed -n '/^\.Bl -column/,/^\.El/s/^\.It \(.*\) Ta .*/\1/p' "$ROOT/man/llmc-import.1" | tr -d ' ' | tr , '\n' | sort >page
+	try diff page have
+	try llmc-import --list -j
+	[ "$(field 'length')" -eq "$(wc -l <have)" ]
+	[ "$(field '.[] | select(.family == "falcon") | .architectures[1]')" = RWForCausalLM ]
+	fails 2 -j llmc-import -j "$DEMO" -o x
 }

@@ -308,11 +308,3 @@ int import_run(const char *path, const char *out, enum dtype dtype)
 	source_close(im.s);
 	return r;
 }
-
-void import_list(void)
-{
-	printf("#family\tarchitecture\n");
-	for (const struct family *const *f = family_list(); *f; f++)
-		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++)
-			printf("%s\t%s\n", (*f)->name, (*f)->match[k]);
-}

@@ -6,6 +6,6 @@
 
 /* Writes the bundle at out (NULL or "-": standard output).  -1: error set, nothing is left behind. */
 int import_run(const char *path, const char *out, enum dtype dtype);
-void import_list(void);                 /* the families, as TSV on standard output */
+void import_list(bool json);            /* the families and what they allow, on standard output */
 
 #endif

@@ -392,7 +392,7 @@ static int resolve(struct model *m, const struct family *f, const cJSON *config)
 	return model_check(m);
 }
 
-const struct family *family_resolve(struct model *m, const cJSON *config)
+const struct family *family_of(const cJSON *config)
 {
 	const cJSON *a = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(config, "architectures"), 0);
 
@@ -401,16 +401,46 @@ const struct family *family_resolve(struct model *m, const cJSON *config)
 		return NULL;
 	}
 	for (const struct family *const *f = family_list(); *f; f++)
-		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++) {
-			cJSON *c;
-			int r;
-
-			if (strcmp((*f)->match[k], a->valuestring) || ((*f)->when && !(*f)->when(config)))
-				continue;
-			c = shared_words(*f, config);
-			r = resolve(m, *f, c);
-			cJSON_Delete(c);
-			return r < 0 ? NULL : *f;
-		}
+		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++)
+			if (!strcmp((*f)->match[k], a->valuestring) && (!(*f)->when || (*f)->when(config)))
+				return *f;
 	return unknown(a->valuestring);
+}
+
+int family_knobs(struct model *m, const struct family *f, const cJSON *config)
+{
+	cJSON *c = shared_words(f, config);
+	int r = resolve(m, f, c);
+
+	cJSON_Delete(c);
+	return r;
+}
+
+const struct family *family_resolve(struct model *m, const cJSON *config)
+{
+	const struct family *f = family_of(config);
+
+	return f && family_knobs(m, f, config) == 0 ? f : NULL;
+}
+
+void family_sample(struct model *m, const struct family *f)
+{
+	static const struct {
+		const char *key;
+		int v;
+	} said[] = {
+		{ "num_hidden_layers", 4 }, { "hidden_size", 512 }, { "num_attention_heads", 8 }, { "num_key_value_heads", 8 },
+		{ "intermediate_size", 1024 }, { "vocab_size", 64 }
+	};
+	cJSON *c = json_obj();
+	int talk = verbose;
+
+	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++)
+		json_put_num(c, said[i].key, said[i].v);
+	verbose = -1;
+	if (family_knobs(m, f, c) < 0)
+		*m = f->base;
+	verbose = talk;
+	err_clear();
+	cJSON_Delete(c);
 }

@@ -59,6 +59,10 @@ const struct family *const *family_list(void);                  /* NULL-terminat
 /* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and the
  * nearest known, or what would have to be computed otherwise; ST_BAD a missing or absurd key. */
 const struct family *family_resolve(struct model *, const cJSON *config);
+const struct family *family_of(const cJSON *config);            /* of which it is the first half: the row */
+int family_knobs(struct model *, const struct family *, const cJSON *config);   /* and the second */
+/* The knobs of a small model of the family whose configuration says nothing but sizes. */
+void family_sample(struct model *, const struct family *);
 /* "model." of "model.embed_tokens", which checkpoints of the bare network lack: its length; 0 = none. */
 size_t family_prefix(const struct family *);
 /* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight", that of the matrix it is fused into, or

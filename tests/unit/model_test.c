@@ -1,6 +1,7 @@
 /* The description of a model: knobs that came later than the first version, and rows of families. */
 #include "base/err.h"
 #include "model/family.h"
+#include "model/fold.h"
 #include "tap.h"
 
 #include <stdlib.h>
@@ -149,9 +150,38 @@ static void resolved(void)
 	}
 }
 
+/* What the arrangement of norms and the biases allow, whatever the family. */
+static void folds(void)
+{
+	static const struct {
+		struct model m;
+		bool rotation, shift;
+	} t[] = {
+		{ { .norm = NORM_RMS, .flags = MF_BIAS_QKV | MF_BIAS_MLP }, true, false },
+		{ { .norm = NORM_LAYER, .flags = MF_BIAS_QKV | MF_BIAS_MLP }, true, true },
+		{ { .norm = NORM_LAYER, .flags = MF_BIAS_QKV }, true, false },
+		{ { .norm = NORM_LAYER, .place = PLACE_PARALLEL, .flags = MF_BIAS_QKV | MF_BIAS_MLP }, true, true },
+		{ { .norm = NORM_LAYER, .place = PLACE_KEEP, .flags = MF_BIAS_QKV | MF_BIAS_MLP }, false, false },
+		{ { .norm = NORM_LAYER, .place = PLACE_POST, .flags = MF_BIAS_QKV | MF_BIAS_MLP }, false, false },
+		{ { .norm = NORM_RMS1, .place = PLACE_SANDWICH }, false, false },
+		{ { .norm = NORM_LAYER, .embed_norm = true }, true, false },
+		{ { .norm = NORM_LAYER, .embed_norm = true, .pos_rows = 9 }, false, false },
+	};
+	struct model m;
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
+		ok(!fold_rotation(&t[i].m) == t[i].rotation && !fold_shift(&t[i].m) == t[i].shift, "what may be folded, %zu", i);
+	for (const struct family *const *f = family_list(); *f; f++) {
+		family_sample(&m, *f);
+		if (!ok(m.n_layer > 0 && !strcmp(m.family, (*f)->name), "a small %s", (*f)->name))
+			diag("%s", err_msg());
+	}
+}
+
 int main(void)
 {
 	plan(0);
+	folds();
 	later();
 	rows();
 	resolved();

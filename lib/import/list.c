@@ -1,0 +1,59 @@
+/* What there is to import: the families, and what their knobs and names allow. */
+#include "import/import.h"
+
+#include "base/table.h"
+#include "model/family.h"
+#include "model/fold.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static cJSON *architectures(const struct family *f)
+{
+	cJSON *list = json_arr();
+
+	for (int k = 0; k < CFG_MATCH && f->match[k]; k++)
+		json_push(list, cJSON_CreateString(f->match[k]));
+	return list;
+}
+
+static cJSON *row(const struct family *f)
+{
+	cJSON *o = json_obj();
+	struct model m;
+
+	family_sample(&m, f);
+	json_put_str(o, "family", f->name);
+	json_put(o, "architectures", architectures(f));
+	json_put_bool(o, "rotate", !fold_rotation(&m));
+	json_put_bool(o, "shift", !fold_shift(&m));
+	json_put_bool(o, "moe", f->names[R_ROUTER]);
+	return o;
+}
+
+/* In the table names stand behind each other, not as JSON. */
+static void join(cJSON *row)
+{
+	const cJSON *v;
+	char all[256] = "";
+
+	cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(row, "architectures"))
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", *all ? "," : "", v->valuestring);
+	json_put_str(row, "architectures", all);
+}
+
+void import_list(bool json)
+{
+	cJSON *rows = json_arr(), *v;
+
+	for (const struct family *const *f = family_list(); *f; f++)
+		json_push(rows, row(*f));
+	if (json)
+		json_print(rows);
+	else {
+		cJSON_ArrayForEach(v, rows)
+			join(v);
+		table_print("family architectures rotate shift moe", rows);
+	}
+	cJSON_Delete(rows);
+}
