@@ -109,13 +109,13 @@ static int next(struct whole *w, const int32_t *ids, int T, float *x, float *log
 	int32_t label = 0;
 	struct tensor lt = tensor_view(logits, DT_F32, 1, w->m->vocab);
 
+	for (int i = 0; i <= L; i++)
+		fwd_resize(w->f[i], T);
 	if (fwd_embed(w->f[L], &w->embed, ids, T, x) < 0)
 		return -1;
-	for (int i = 0; i < L; i++) {
-		fwd_resize(w->f[i], T);
+	for (int i = 0; i < L; i++)
 		if (fwd_block(w->f[i], 1, x) < 0 || (w->m->moe[i] && fwd_mixture(w->f[i], T, x) < 0))
 			return -1;
-	}
 	if (fwd_final(w->f[L], 1, x + (int64_t)(T - 1) * C, x) < 0 || fwd_logits(w->f[L], 1, x, logits) < 0)
 		return -1;
 	if (first_nonfinite(logits, DT_F32, (size_t)w->m->vocab) >= 0)
@@ -125,13 +125,14 @@ static int next(struct whole *w, const int32_t *ids, int T, float *x, float *log
 
 static int speak(struct whole *w, struct ids *v, int64_t length)
 {
-	size_t room = v->n + (size_t)length;
+	int64_t known = w->m->pos_rows ? w->m->pos_rows - w->m->pos_first : INT64_MAX, end = (int64_t)v->n + length;
+	size_t room = (size_t)(end < known || (int64_t)v->n >= known ? end : known);
 	float *x = xmalloc(room * (size_t)w->m->d_model * sizeof(*x));
 	float *logits = xmalloc((size_t)w->m->vocab * sizeof(*logits));
 	int r = 0;
 
 	v->v = xrealloc(v->v, room * sizeof(*v->v));
-	progress_begin("token", length);
+	progress_begin("token", length = (int64_t)(room - v->n));
 	while (v->n < room && r == 0) {
 		int32_t id;
 
@@ -141,6 +142,8 @@ static int speak(struct whole *w, struct ids *v, int64_t length)
 		progress_at(length - (int64_t)(room - v->n));
 	}
 	progress_end();
+	if (r == 0 && v->n == room && (int64_t)room < end)
+		say(0, "stopped after %zu tokens: the model knows no further positions", v->n);
 	free(x);
 	free(logits);
 	return r;
