@@ -5,7 +5,7 @@
 #include "import/import.h"
 
 static struct {
-	bool list;
+	bool list, explain;
 	int dtype;
 } o;
 
@@ -13,6 +13,8 @@ static const struct opt own[] = {
 	{ .name = "dtype", .type = O_ENUM, .off = offsetof(__typeof__(o), dtype), .words = "auto|f32|f16|bf16",
 	  .def = "auto",
 	  .help = "what the tensors of a GGUF become; auto: as its matrices are, bf16 where quantized" },
+	{ .name = "explain", .type = O_FLAG, .off = offsetof(__typeof__(o), explain), .flags = OPT_QUIET,
+	  .help = "print what would be written and why, and stop" },
 	{ .name = "list", .type = O_FLAG, .off = offsetof(__typeof__(o), list), .flags = OPT_QUIET,
 	  .help = "list the model families and what they allow, and stop" },
 	{ .type = O_END }
@@ -32,11 +34,14 @@ int main(int argc, char **argv)
 		stdout_close();
 		return ST_OK;
 	}
-	if (common.json)
-		die(ST_USAGE, "-j goes with --list");
+	if (common.json && !o.explain)
+		die(ST_USAGE, "-j goes with --list or --explain");
+	if (o.explain && (common.output || common.resume))
+		die(ST_USAGE, "--explain writes no bundle: leave -o and --resume out");
 	if (i != argc - 1)
 		die(ST_USAGE, "one checkpoint is wanted: a directory or a file");
-	if (import_run(argv[i], common.output, dtypes[o.dtype]) < 0)
+	if (o.explain ? import_explain(argv[i], dtypes[o.dtype], common.json) < 0 :
+	                import_run(argv[i], common.output, dtypes[o.dtype]) < 0)
 		die_err();
 	return ST_OK;
 }

@@ -251,3 +251,74 @@ header() {
 	[ "$(field '.[] | select(.family == "falcon") | .architectures[1]')" = RWForCausalLM ]
 	fails 2 -j llmc-import -j "$DEMO" -o x
 }
+
+# row TABLE KEY: of the last output, the row that begins with KEY in the table whose header begins with #TABLE.
+row() {
+	awk -F'\t' -v t="#$1" -v k="$2" '/^#/ { on = $1 == t } on && $1 == k' <<<"$output"
+}
+
+@test "--explain says which row it is, where each knob comes from, what each tensor is" {
+	try llmc-import --explain "$DEMO"
+	[ "$(row architecture LlamaForCausalLM | cut -f 2,4,5)" = $'llama\tyes\tno: norms without a bias' ]
+	[ "$(row knob d_model | cut -f 2,3)" = $'256\thidden_size' ]
+	[ "$(row knob norm | cut -f 2,3)" = $'rms\tdefault' ]
+	[ "$(row knob dtype | cut -f 3)" = tensors ]
+	[ "$(row idle_key use_cache)" = use_cache ]
+	[ -z "$(row idle_key hidden_size)" ]
+	[ "$(row tensor model.layers.1.mlp.up_proj.weight | cut -f 3-)" = $'BF16\t1\tmlp.up.weight\twhole' ]
+	[ "$(awk -F'\t' '/^#/ { on = $1 == "#tensor"; next } on' <<<"$output" | wc -l)" -eq "$(hash "$DEMO/model.safetensors" | wc -l)" ]
+	try llmc-import --explain -j "$DEMO"
+	[ "$(field '.tensors[] | select(.tensor == "model.norm.weight") | .block')" = head ]
+	[ "$(field '.knobs[] | select(.knob == "attn_scale") | .from[]')" = head_dim ]
+	fails 2 '--explain' llmc-import --explain -o x "$DEMO"
+	absent x
+}
+
+@test "--explain knows every knob of every fixture's, and every tensor" {
+	require shared fixtures/families
+	for d in "$SHARED"/fixtures/families/{bloom,deepseek-v3,falcon-40b,gemma2,mixtral-t5stacked,opt-350m,phi3-longrope,stablelm2-12b}; do
+		try llmc-import --explain -j "$d"
+		field '.tensors | length > 0 and all(.roles | length > 0)'
+		field '.knobs | all(.from | length > 0)'
+		# what import writes is what was explained
+		try llmc-import -o m.llmc "$d"
+		tar xOf m.llmc llmc.json | jq -S '.model | . + (.rope | with_entries(.key |= "rope." + .)) | del(.rope)' >want
+		try llmc-import --explain -j "$d"
+		jq -S '.knobs | map({ (.knob): .value }) | add' <<<"$output" >got
+		same want got
+	done
+	try llmc-import --explain "$SHARED/fixtures/families/mixtral-t5stacked"
+	[ "$(row tensor model.layers.1.mlp.experts.gate_up_proj | cut -f 5,6)" = $'expert.*.gate.weight,expert.*.up.weight\tfused: experts stacked' ]
+	[ "$(row knob family | cut -f 2,3)" = $'mixtral_stacked\ttensors' ]
+	try llmc-import --explain "$SHARED/fixtures/families/falcon-40b"
+	[[ $(row architecture FalconForCausalLM) == *$'\tfalcon_2\tof 2 '* ]]
+}
+
+@test "--explain takes GGUF" {
+	try llmc-import --explain "$ROOT/tests/golden/gguf/tiny.gguf"
+	[ "$(row knob d_model | cut -f 2,3)" = $'32\thidden_size' ]
+	[ "$(row tensor model.layers.0.self_attn.q_proj.weight | cut -f 5)" = attn.q.weight ]
+}
+
+@test "--explain goes as far as it comes, and then says what is wrong, with its status" {
+	model
+	edit '.num_hidden_layers = 3'
+	try -3 llmc-import --explain model
+	[ "$(row knob n_layer | cut -f 2)" = 3 ]
+	[ "$(row tensor model.layers.0.mlp.up_proj.weight | cut -f 4)" = 0 ]
+	[ "$(row tensor model.norm.weight | cut -f 4-)" = $'-\t-\t-' ]
+	has "'model.layers.3."
+	try -3 llmc-import --explain -j model
+	[ "$(field '.error.status')" = 3 ]
+	edit '.rope_scaling = { rope_type: "other" }'
+	try -4 llmc-import --explain model
+	[ "$(row architecture LlamaForCausalLM | cut -f 2)" = llama ]
+	header 'with_entries(if .key == "model.norm.weight" then .key = "model.layers.0.rotary_emb.inv_freq" else . end)'
+	edit '.architectures = ["Other"]'
+	try -4 llmc-import --explain model
+	has "'Other' is not supported"
+	[ -n "$(row tensor lm_head.weight)$(row tensor model.embed_tokens.weight)" ]
+	edit '.architectures = ["LlamaForCausalLM"] | .num_hidden_layers = 4 | del(.rope_scaling)'
+	try -3 llmc-import --explain model
+	[[ $(row tensor model.layers.0.rotary_emb.inv_freq) == *'left out: a buffer'* ]]
+}

@@ -33,19 +33,8 @@ struct import {
 
 static int resolve(struct import *im)
 {
-	const cJSON *q = cJSON_GetObjectItemCaseSensitive(im->s->config, "quantization_config");
-	const char *how = "?";
-
 	im->f = family_resolve(&im->m, im->s->config);
-	if (!im->f)
-		return -1;
-	if (q && !cJSON_IsNull(q)) {
-		if (json_str(q, "quant_method", &how) < 0)
-			return -1;
-		if (strcmp(how, "fp8"))                 /* source.c has seen to those */
-			return err_set(ST_UNSUP, "the checkpoint is quantized already ('%.40s'): import takes float weights", how);
-	}
-	return map_source(&im->map, im->s, &im->m, im->f);
+	return im->f && source_floats(im->s) == 0 ? map_source(&im->map, im->s, &im->m, im->f) : -1;
 }
 
 static int read_tensor(struct import *im, int i, void *data)

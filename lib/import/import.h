@@ -6,6 +6,8 @@
 
 /* Writes the bundle at out (NULL or "-": standard output).  -1: error set, nothing is left behind. */
 int import_run(const char *path, const char *out, enum dtype dtype);
+/* Writes what import_run would do, and why, on standard output, as far as it comes.  -1: error set. */
+int import_explain(const char *path, enum dtype dtype, bool json);
 void import_list(bool json);            /* the families and what they allow, on standard output */
 
 #endif

@@ -41,8 +41,7 @@ static int twice(const char *name)
 	return err_set(ST_BAD, "tensor '%s' comes twice", name);
 }
 
-/* Of how many tensors the role's is made, of shape dim each; 0: the model has none. */
-static int64_t pieces(const struct map *p, const struct tensor_id *id, int64_t *dim)
+int64_t map_pieces(const struct map *p, const struct tensor_id *id, int64_t *dim)
 {
 	int nd;
 
@@ -56,7 +55,7 @@ static int put_head(struct map *p, struct slot *s, const struct tensor_id *id, i
 {
 	int64_t dim[MAXDIM], n;
 
-	n = pieces(p, id, dim);
+	n = map_pieces(p, id, dim);
 	if (id->head >= n)
 		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none", p->s->t[i].name);
 	if (!s->heads) {

@@ -29,6 +29,8 @@ struct map {
  * case. */
 int map_source(struct map *, const struct source *, struct model *m, const struct family *);
 void map_free(struct map *);
+/* Of how many tensors the role's is made where each head or expert has its own, and their shape; 0: the model has none. */
+int64_t map_pieces(const struct map *, const struct tensor_id *, int64_t *dim);
 /* Rows of the slot's tensor, in order, as (row of the fused one, how many): span k of map_spans. */
 int map_spans(const struct map *, const struct slot *);
 void map_span(const struct map *, const struct slot *, int layer, enum part, int k, int64_t *from, int64_t *rows);

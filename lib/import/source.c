@@ -172,6 +172,19 @@ int source_read(struct source *s, int i, void *dst)
 	return s->read(s, i, 0, tensor_rows(&s->t[i]), dst);
 }
 
+int source_floats(const struct source *s)
+{
+	const cJSON *q = cJSON_GetObjectItemCaseSensitive(s->config, "quantization_config");
+	const char *how = "?";
+
+	if (!q || cJSON_IsNull(q))
+		return 0;
+	if (json_str(q, "quant_method", &how) < 0)
+		return -1;
+	return !strcmp(how, "fp8") ? 0 :                /* source_open has seen to those */
+	       err_set(ST_UNSUP, "the checkpoint is quantized already ('%.40s'): import takes float weights", how);
+}
+
 void source_close(struct source *s)
 {
 	if (s->close)

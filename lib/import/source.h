@@ -34,6 +34,7 @@ struct source {
  * the tensors of a GGUF or of FP8 blocks become, DT_NONE = by what they are; a directory's floats stay as they are and
  * any other value is refused.  NULL: error set. */
 struct source *source_open(const char *path, enum dtype dtype);
+int source_floats(const struct source *);       /* -1, error set: it is quantized in a way that is not read */
 void source_close(struct source *);
 int source_read(struct source *, int i, void *dst);     /* all of tensor i; -1: error set */
 
