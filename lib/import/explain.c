@@ -34,8 +34,7 @@ static int namesakes(const char *arch)
 	int n = 0;
 
 	for (const struct family *const *f = family_list(); *f; f++)
-		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++)
-			n += !strcmp((*f)->match[k], arch);
+		n += family_answers(*f, arch);
 	return n;
 }
 

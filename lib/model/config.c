@@ -401,9 +401,8 @@ const struct family *family_of(const cJSON *config)
 		return NULL;
 	}
 	for (const struct family *const *f = family_list(); *f; f++)
-		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++)
-			if (!strcmp((*f)->match[k], a->valuestring) && (!(*f)->when || (*f)->when(config)))
-				return *f;
+		if (family_answers(*f, a->valuestring) && (!(*f)->when || (*f)->when(config)))
+			return *f;
 	return unknown(a->valuestring);
 }
 

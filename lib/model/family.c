@@ -62,6 +62,14 @@ const struct family *family_first(const struct family *f)
 	return f;
 }
 
+bool family_answers(const struct family *f, const char *architecture)
+{
+	for (int k = 0; k < CFG_MATCH && f->match[k]; k++)
+		if (!strcmp(f->match[k], architecture))
+			return true;
+	return false;
+}
+
 size_t family_prefix(const struct family *f)
 {
 	const char *dot = f->names[R_EMBED] ? strchr(f->names[R_EMBED], '.') : NULL;

@@ -54,6 +54,7 @@ struct tensor_id {
 
 const struct family *family_find(const char *name);
 const struct family *family_first(const struct family *);       /* of the rows that name the same models the first */
+bool family_answers(const struct family *, const char *architecture);   /* has that name among its own */
 const struct family *const *family_list(void);                  /* NULL-terminated */
 
 /* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and the
