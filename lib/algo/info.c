@@ -132,7 +132,7 @@ static int block_row(struct info *f, const struct member *m)
 		enum part p;
 
 		add(&all, n, bits);
-		if (!role_parse(b.t[i].name, &r, &p, NULL) && role_linear(r) && p == P_WEIGHT)
+		if (!role_parse(b.t[i].name, &r, &p, NULL) && model_linear(bundle_model(f->in), b.index, r) && p == P_WEIGHT)
 			add(&linear, n, bits);
 		if (f->tensors)
 			tensor_row(f, &b, i);

@@ -22,7 +22,8 @@ int linear_open(struct linear *l, struct run *run, struct block *b, int i, enum 
 	int expert;
 
 	memset(l, 0, sizeof(*l));
-	if (i < 0 || role_parse(b->t[i].name, &role, &part, &expert) < 0 || !role_linear(role) || part != P_WEIGHT)
+	if (i < 0 || role_parse(b->t[i].name, &role, &part, &expert) < 0 ||
+	    !model_linear(run->model, b->index, role) || part != P_WEIGHT)
 		return 0;
 	role_label(role, expert, l->role);
 	spec = rules_find(&run->rules, b->index, l->role);

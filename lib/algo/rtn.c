@@ -156,7 +156,7 @@ static void plan(void *st, struct run *run, struct plan *p)
 			char label[64];
 			double n;
 
-			if (!role_linear(w.role) || w.part != P_WEIGHT)
+			if (!model_linear(m, i, w.role) || w.part != P_WEIGHT)
 				continue;
 			q = rules_find(&run->rules, i, role_label(w.role, w.expert, label));
 			n = (double)dim[0] * (double)dim[1];

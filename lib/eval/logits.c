@@ -19,18 +19,33 @@ struct state {
 static const struct opt opts[] = {
 	EVAL_OPTS(struct state, e),
 	{ "hidden", 0, O_FLAG, offsetof(struct state, hidden), NULL, NULL, NULL, 0, 0, 0,
-	  "also write the hidden states: hidden [L+1,N,T,C], the last after the final norm" },
+	  "also write the hidden states: hidden [L+1,N,T,C], the last after the final norm; "
+	  "of layers that attend to images none" },
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "logits [options] --tokens FILE -o FILE [BUNDLE]",
                                       "logits as safetensors", OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_DRY | OPT_JSON, opts };
 
+/* Layers that make something of text; *last: the last of them. */
+static int counted(const struct model *m, int *last)
+{
+	int n = 0;
+
+	for (int i = 0; i < m->n_layer; i++)
+		if (!m->cross[i]) {
+			*last = i;
+			n++;
+		}
+	return n;
+}
+
 /* Sizes are known before the model runs, so the file is written in the order in which its parts arise:
  * hidden states first. */
 static void head(struct out *o, const struct state *s, const struct pass *p, const struct tokens *t)
 {
+	int last = 0;
 	struct tensor v[2] = {
-		{ .name = "hidden", .dt = DT_F32, .nd = 4, .dim = { p->m->n_layer + 1, t->N, t->T, p->m->d_model } },
+		{ .name = "hidden", .dt = DT_F32, .nd = 4, .dim = { counted(p->m, &last) + 1, t->N, t->T, p->m->d_model } },
 		{ .name = "logits", .dt = DT_F32, .nd = 3, .dim = { t->N, t->T, p->m->vocab } },
 	};
 	int order[2];
@@ -70,11 +85,15 @@ static int write_logits(struct out *o, struct pass *p, const struct tokens *t, b
 	return r;
 }
 
-/* What the last layer done made of every row. */
+/* What the last layer done made of every row; what the last of all made comes after its norm. */
 static int write_hidden(struct out *o, struct pass *p, const struct tokens *t)
 {
 	int64_t chunk = pass_chunk(p), total = t->N * t->T;
+	int done = p->blocks - 1, last = -1;
 
+	counted(p->m, &last);
+	if (p->have_head || done == last || (done >= 0 && p->m->cross[done]))
+		return 0;
 	for (int64_t r0 = 0; r0 < total; r0 += chunk) {
 		int64_t n = total - r0 < chunk ? total - r0 : chunk;
 		const float *x = calib_rows(p->c, r0, n);
@@ -109,8 +128,7 @@ int eval_logits(int argc, char **argv)
 	/* The head is the last step, and what stands before it is the output of the last layer. */
 	progress_begin("block", p.m->n_layer);
 	while (r > 0 && (r = pass_step(&p)) > 0)
-		if ((s.hidden && !p.have_head && p.blocks < p.m->n_layer && write_hidden(save.out, &p, &t) < 0) ||
-		    save_step(&save) < 0)
+		if ((s.hidden && write_hidden(save.out, &p, &t) < 0) || save_step(&save) < 0)
 			r = -1;
 	if (r < 0 || write_logits(save.out, &p, &t, s.hidden) < 0) {
 		out_abort(save.out);

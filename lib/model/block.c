@@ -29,11 +29,19 @@ static const struct {
 	[R_NORM_K] = { "norm.k", BLK_KIND_DENSE, false },
 	[R_O] = { "attn.o", BLK_KIND_DENSE, true },
 	[R_NORM_ATTN_OUT] = { "norm.attn_out", BLK_KIND_DENSE, false },
+	[R_CROSS_Q] = { "cross.q", BLK_KIND_DENSE, false },
+	[R_CROSS_K] = { "cross.k", BLK_KIND_DENSE, false },
+	[R_CROSS_V] = { "cross.v", BLK_KIND_DENSE, false },
+	[R_NORM_CROSS_Q] = { "norm.cross_q", BLK_KIND_DENSE, false },
+	[R_NORM_CROSS_K] = { "norm.cross_k", BLK_KIND_DENSE, false },
+	[R_CROSS_O] = { "cross.o", BLK_KIND_DENSE, false },
+	[R_CROSS_ATTN_GATE] = { "cross.attn_gate", BLK_KIND_DENSE, false },
 	[R_NORM_MLP] = { "norm.mlp", BLK_KIND_DENSE, false },
 	[R_GATE] = { "mlp.gate", BLK_KIND_DENSE, true },
 	[R_UP] = { "mlp.up", BLK_KIND_DENSE, true },
 	[R_DOWN] = { "mlp.down", BLK_KIND_DENSE, true },
 	[R_NORM_MLP_OUT] = { "norm.mlp_out", BLK_KIND_DENSE, false },
+	[R_CROSS_MLP_GATE] = { "cross.mlp_gate", BLK_KIND_DENSE, false },
 	[R_ROUTER] = { "router", BLK_KIND_DENSE, false },
 	[R_SHARED_ROUTER] = { "shared.router", BLK_KIND_DENSE, false },
 	[R_SHARED_GATE] = { "shared.gate", BLK_KIND_DENSE, true },
@@ -107,6 +115,16 @@ bool role_linear(enum role r)
 	return roles[r].linear;
 }
 
+static bool crosses(const struct model *m, int index)
+{
+	return index >= 0 && index < m->n_layer && m->cross[index];
+}
+
+bool model_linear(const struct model *m, int index, enum role r)
+{
+	return role_linear(r) && !crosses(m, index);
+}
+
 enum blk_kind role_home(enum role r)
 {
 	return roles[r].home;
@@ -120,6 +138,28 @@ static bool head_norm(const struct model *m, int n, int64_t *out, int64_t *in)
 	return m->qk_norm != QK_NONE;
 }
 
+/* As weight_shape, of the roles that only layers have which attend to something else than the text. */
+static bool cross_shape(const struct model *m, enum role r, int64_t *out, int64_t *in)
+{
+	switch (r) {
+	case R_CROSS_Q: *out = (int64_t)m->n_head * m->d_head; return true;
+	case R_CROSS_K: case R_CROSS_V: *out = (int64_t)m->n_kv * m->d_head; *in = m->d_cross; return true;
+	case R_CROSS_O: *in = (int64_t)m->n_head * m->d_head; return true;
+	case R_NORM_CROSS_Q: case R_NORM_CROSS_K: *out = m->d_head; *in = 0; return true;
+	case R_CROSS_ATTN_GATE: case R_CROSS_MLP_GATE: *out = 1; *in = 0; return true;
+	default: return false;
+	}
+}
+
+/* What they have instead of. */
+static bool of_self_attention(enum role r)
+{
+	switch (r) {
+	case R_Q: case R_K: case R_V: case R_O: case R_NORM_Q: case R_NORM_K: return true;
+	default: return false;
+	}
+}
+
 /* [out, in] of a role's weight; in 0: a vector of `out`. */
 static bool weight_shape(const struct model *m, int index, enum role r, int64_t *out, int64_t *in)
 {
@@ -128,8 +168,12 @@ static bool weight_shape(const struct model *m, int index, enum role r, int64_t 
 
 	*in = C;
 	*out = C;
+	if (crosses(m, index) && of_self_attention(r))
+		return false;
 	switch (r) {
-	case R_EMBED: *out = m->vocab; *in = m->d_embed ? m->d_embed : C; return true;
+	case R_CROSS_Q: case R_CROSS_K: case R_CROSS_V: case R_CROSS_O: case R_NORM_CROSS_Q: case R_NORM_CROSS_K:
+	case R_CROSS_ATTN_GATE: case R_CROSS_MLP_GATE: return crosses(m, index) && cross_shape(m, r, out, in);
+	case R_EMBED: *out = m->vocab + m->embed_extra; *in = m->d_embed ? m->d_embed : C; return true;
 	case R_POS: *out = m->pos_rows; return m->pos_rows > 0;
 	case R_PROJ_IN: *in = m->d_embed; return m->d_embed > 0;
 	case R_PROJ_OUT: *out = m->d_embed; return m->d_embed > 0;
@@ -170,6 +214,8 @@ static bool has_bias(const struct model *m, enum role r)
 	switch (r) {
 	case R_EMBED: case R_POS: case R_PROJ_IN: case R_PROJ_OUT: case R_NORM_QA: case R_QB: case R_NORM_KVA: case R_KVB:
 	case R_SHARED_ROUTER: case R_SHARED_GATE: case R_SHARED_UP: case R_SHARED_DOWN:
+	case R_CROSS_Q: case R_CROSS_K: case R_CROSS_V: case R_CROSS_O: case R_NORM_CROSS_Q: case R_NORM_CROSS_K:
+	case R_CROSS_ATTN_GATE: case R_CROSS_MLP_GATE:
 	case R_EXPERT_GATE: case R_EXPERT_UP: case R_EXPERT_DOWN: case R_N: return false;
 	case R_ROUTER: return m->router_bias;
 	case R_QA: case R_KVA: return m->flags & MF_BIAS_QKV;

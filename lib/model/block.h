@@ -15,7 +15,8 @@ enum blk_kind block_kind(int index);
 enum role {
 	R_EMBED, R_POS, R_PROJ_IN, R_NORM_EMBED,
 	R_NORM_ATTN, R_Q, R_QA, R_NORM_QA, R_QB, R_KVA, R_NORM_KVA, R_KVB, R_K, R_V, R_NORM_Q, R_NORM_K, R_O, R_NORM_ATTN_OUT,
-	R_NORM_MLP, R_GATE, R_UP, R_DOWN, R_NORM_MLP_OUT,
+	R_CROSS_Q, R_CROSS_K, R_CROSS_V, R_NORM_CROSS_Q, R_NORM_CROSS_K, R_CROSS_O, R_CROSS_ATTN_GATE,
+	R_NORM_MLP, R_GATE, R_UP, R_DOWN, R_NORM_MLP_OUT, R_CROSS_MLP_GATE,
 	R_ROUTER, R_SHARED_ROUTER, R_SHARED_GATE, R_SHARED_UP, R_SHARED_DOWN, R_EXPERT_GATE, R_EXPERT_UP, R_EXPERT_DOWN,
 	R_NORM_FINAL, R_PROJ_OUT, R_HEAD,
 	R_N
@@ -27,6 +28,8 @@ const char *part_name(enum part);                               /* "weight" */
  * (no error set). */
 int role_parse(const char *name, enum role *, enum part *, int *expert);
 bool role_linear(enum role);                                    /* a linear that methods compress */
+/* And compressed in this layer: one that attends to something else than the text stays as it is. */
+bool model_linear(const struct model *, int index, enum role);
 bool role_expert(enum role);                                    /* there is one for each expert */
 /* "attn.q", "expert.3.gate": what rules match and reports say.  buf of 64. */
 const char *role_label(enum role, int expert, char *buf);

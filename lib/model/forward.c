@@ -343,7 +343,7 @@ int64_t fwd_rows(const struct fwd *f, int s)
 int fwd_block(struct fwd *f, int n, float *x)
 {
 	int64_t all = (int64_t)n * f->T, C = f->m->d_model;
-	char *buf = xmalloc((size_t)all * (size_t)f->prog.width * dtype_size(f->dev->mm));
+	char *buf = xmalloc(1 + (size_t)all * (size_t)f->prog.width * dtype_size(f->dev->mm));
 	int width = 0, r = 0;
 
 	for (int s = 0; s < f->prog.nstage; s++) {

@@ -66,6 +66,8 @@ static const struct field fields[] = {
 	{ "n_group", INT, M(n_group), 0, 1 << 14, NULL, LATER },
 	{ "topk_group", INT, M(topk_group), 0, 1 << 14, NULL, LATER },
 	{ "route_scale", REAL, M(route_scale), 0, 1e6, NULL, LATER },
+	{ "d_cross", INT, M(d_cross), 0, 1 << 20, NULL, LATER },
+	{ "embed_extra", INT, M(embed_extra), 0, 1 << 16, NULL, LATER },
 	{ "embed_norm", BOOL, M(embed_norm), 0, 0, NULL, LATER },
 	{ "pos_rows", INT, M(pos_rows), 0, 1 << 24, NULL, LATER },
 	{ "pos_first", INT, M(pos_first), 0, 1 << 10, NULL, LATER },
@@ -245,7 +247,8 @@ int model_parse(struct model *m, const cJSON *obj)
 	if (parse_fields(fields, m, obj) < 0 ||
 	    parse_fields(rope_fields, m, cJSON_GetObjectItemCaseSensitive(obj, "rope")) < 0 ||
 	    parse_flags(m, obj) < 0 || parse_layers(m, obj, "window_layers", m->slide) < 0 ||
-	    parse_layers(m, obj, "moe_layers", m->moe) < 0 || parse_long(m, obj) < 0)
+	    parse_layers(m, obj, "moe_layers", m->moe) < 0 || parse_layers(m, obj, "cross_layers", m->cross) < 0 ||
+	    parse_long(m, obj) < 0)
 		return -1;
 	return model_check(m);
 }
@@ -289,6 +292,8 @@ void model_json(const struct model *m, cJSON *obj)
 	put_layers(m, obj, "window_layers", m->slide);
 	if (m->n_expert)
 		put_layers(m, obj, "moe_layers", m->moe);
+	if (m->d_cross)
+		put_layers(m, obj, "cross_layers", m->cross);
 	a = json_arr();
 	for (int i = 0; i < NFLAG; i++)
 		if (m->flags & flag_names[i].bit)
@@ -385,6 +390,13 @@ int model_check(const struct model *m)
 		return err_set(ST_BAD, "model: %d of %d groups of %d experts", m->topk_group, m->n_group, m->n_expert);
 	if (m->n_group ? m->router < ROUTER_SOFTMAX_MAX : m->router > ROUTER_SIGMOID)
 		return err_set(ST_BAD, "model: groups of experts, and a router without, or the other way");
+	for (int i = 0; i < m->n_layer; i++)
+		if (m->cross[i] && (!m->d_cross || m->moe[i]))
+			return err_set(ST_BAD, "model: layer %d attends to nothing, or has experts", i);
+	if (m->d_cross && (m->place != PLACE_PRE || m->norm != NORM_RMS || m->kv_rank || m->d_v))
+		return err_set(ST_UNSUP, "model: cross-attention in this arrangement");
+	if (m->embed_extra && m->flags & MF_TIED)
+		return err_set(ST_UNSUP, "model: a head tied to an embedding with rows beyond the vocabulary");
 	if (m->n_expert && m->place != PLACE_PRE)
 		return err_set(ST_UNSUP, "model: experts in this arrangement");
 	if (m->q_rank && !m->kv_rank)

@@ -77,7 +77,12 @@ struct model {
 	enum router router;
 	int n_group, topk_group;        /* experts are first chosen by groups; n_group 0: not */
 	double route_scale;             /* multiplies the weights; 0 = off */
+	/* Layers of `cross`, if any, attend to something else than the text, d_cross wide; where there is nothing of it,
+	 * they are passed over. */
+	int d_cross;
+	bool cross[MAX_LAYER];
 	bool embed_norm;                /* a norm behind the embedding */
+	int embed_extra;                /* rows of the embedding beyond the vocabulary, which no text asks for */
 	int pos_rows, pos_first;        /* learned positions: rows of the table, and which of them is position 0 */
 	double mul_embed, mul_resid, mul_logit;         /* multiply the embedding, what a block adds, logits; 0 = off */
 	unsigned flags;

@@ -126,6 +126,8 @@ void model_program(const struct model *m, int layer, struct program *p)
 	int attn = m->n_head * model_dv(m);
 
 	memset(p, 0, sizeof(*p));
+	if (m->cross[layer])                    /* of text alone there is nothing to attend to */
+		return;
 	if (m->place == PLACE_PARALLEL || m->place == PLACE_PARALLEL_2)
 		side_by_side(p, m, attn);
 	else

@@ -42,7 +42,7 @@ struct step {
 	enum role norm;                 /* DO_ADD, DO_NORM; R_N: none */
 };
 
-struct program {
+struct program {                        /* of no stage: the block is passed over */
 	int nstage, nsite, nstep;
 	bool moe;                       /* then, each by itself, the experts: x += w * expert(norm of x before them) */
 	int a_width[MAX_STAGE];         /* of the `a` that a stage makes; 0: it makes none */

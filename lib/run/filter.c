@@ -65,6 +65,31 @@ static int parse_rules(struct host *h)
 	return rules_parse(&h->run.rules, common.weight, common.rule.v, common.rule.n, common.skip.v, common.skip.n);
 }
 
+/* A pattern that matches only what stays as it is, is told so. */
+static int check_kept(struct host *h, const struct sequence *seq)
+{
+	const struct model *m = h->run.model;
+	struct rules *rs = &h->run.rules;
+	char label[64];
+
+	for (int k = 0; k < rs->n; k++) {
+		if (rs->r[k].hits)
+			continue;
+		for (int i = 0; i < seq->n; i++) {
+			struct want w = WANT_FIRST;
+
+			while (seq->index[i] >= 0 && seq->index[i] < m->n_layer && m->cross[seq->index[i]] &&
+			       model_wants(m, seq->index[i], &w)) {
+				rules_find(rs, seq->index[i], role_label(w.role, w.expert, label));
+				if (rs->r[k].hits)
+					return err_set(ST_USAGE, "'%s' matches what is not compressed: layer %d attends to images",
+					               rs->r[k].pattern, seq->index[i]);
+			}
+		}
+	}
+	return 0;
+}
+
 /* A pattern that matches nothing is a mistake; what there is to match is known before any work. */
 static int check_rules(struct host *h)
 {
@@ -83,7 +108,7 @@ static int check_rules(struct host *h)
 		char label[64];
 
 		while (seq.index[i] >= 0 && seq.index[i] < m->n_layer && model_wants(m, seq.index[i], &w))
-			if (role_linear(w.role) && w.part == P_WEIGHT) {
+			if (model_linear(m, seq.index[i], w.role) && w.part == P_WEIGHT) {
 				if (!has[w.role]) {     /* what the model has, to name the nearest */
 					role[n] = role_label(w.role, w.expert, name[n]);
 					n++;
@@ -92,6 +117,8 @@ static int check_rules(struct host *h)
 				rules_find(&h->run.rules, seq.index[i], role_label(w.role, w.expert, label));
 			}
 	}
+	if (r == 0)
+		r = check_kept(h, &seq);
 	sequence_free(&seq);
 	return r < 0 ? -1 : rules_check(&h->run.rules, role, n);
 }

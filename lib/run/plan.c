@@ -128,7 +128,7 @@ static double weights(const struct model *m, int index, double expert)
 	double n = 0;
 
 	while (model_wants(m, index, &w))
-		if (role_linear(w.role) && w.part == P_WEIGHT)
+		if (model_linear(m, index, w.role) && w.part == P_WEIGHT)
 			n += (double)w.dim[0] * (double)w.dim[1] * (role_expert(w.role) ? expert : 1);
 	return n;
 }
@@ -141,6 +141,8 @@ double layer_weights(const struct model *m, int index)
 /* A causal query sees half of the keys, and meets each twice: in its score and in the sum. */
 double layer_flops(const struct model *m, int index, int T)
 {
+	if (m->cross[index])
+		return 0;
 	return 2 * weights(m, index, m->n_expert ? (double)m->top_k / m->n_expert : 0) + 2.0 * (T + 1) * m->n_head * m->d_head;
 }
 
