@@ -13,13 +13,39 @@ logits() {
 
 # And the checkpoint's own tensors come back, under their names.
 family() {
+	logits "$1"
+	back "$1"
+}
+back() {
 	local d=$SHARED/fixtures/families/$1
 
-	logits "$1"
+	rm -rf back
 	try llmc-pack -f hf -o back f.llmc
 	"$BUILD/tests/unit/mksthash" "$d"/model*.safetensors | sort >want
 	"$BUILD/tests/unit/mksthash" back/model*.safetensors | sort >got
 	try cmp want got
+	try cmp "$d/config.json" back/config.json
+}
+
+# The language half of a model that sees: its text among the references, under the names that others have whole models'.
+text_of() {
+	require shared "fixtures/families/$1"
+	if ! grep -q text.input_ids "$SHARED/fixtures/families/$1/reference.safetensors"; then
+		cp "$SHARED/fixtures/families/$1/reference.safetensors" ref.safetensors
+		return
+	fi
+	sed -e 's/"input_ids"/"image_ids"/; s/"logits"/"l_else"/; s/"text.logits"/"logits"     /' \
+		-e 's/"text.input_ids"/"input_ids"     /' "$SHARED/fixtures/families/$1/reference.safetensors" >ref.safetensors
+}
+vision() {
+	text_of "$1"
+	try llmc-import "$SHARED/fixtures/families/$1" -o f.llmc
+	try llmc-eval logits --dtype f32 --tokens ref.safetensors -o out.safetensors f.llmc
+	try "$BUILD/tests/unit/mkstdiff" out.safetensors ref.safetensors
+	awk -F'\t' '{ exit !($2 <= 1e-5) }' <<<"$output"
+	back "$1"
+	# what is carried is on the books, by name
+	grep -vE '^(language_model|model|lm_head)\.' want | cut -f 1 | cmp - <(tar xOf f.llmc end.json | jq -r '.ledger[0].carried[]' | sort)
 }
 
 @test "family: llama, grouped heads" { family llama; }
@@ -72,6 +98,16 @@ family() {
 @test "family: starcoder, a key for each head" { family starcoder-mha; }
 @test "family: starcoder2" { family starcoder2; }
 
+@test "family: mllama, text" { family mllama-text; }
+@test "family: qwen2-vl, text" { family qwen2-vl-text; }
+@test "vision: llava" { vision llava; }
+@test "vision: llava-onevision" { vision llava-onevision; }
+@test "vision: qwen2-vl" { vision qwen2-vl; }
+@test "vision: mllama" { vision mllama; }
+@test "vision: mllama, a tile of padding" { vision mllama-padtile; }
+@test "vision: internvl2" { vision internvl2; }
+@test "vision: internvl2 around qwen2" { vision internvl2-qwen2; }
+
 @test "family: deepseek-v3, FP8 blocks" {
 	logits deepseek-v3-fp8
 	try llmc-pack -f hf -o back f.llmc
@@ -92,6 +128,130 @@ family() {
 	awk -F'\t' '{ exit !($2 <= 2e-2) }' <<<"$output"
 }
 
+@test "vision: what is carried passes through every tool, unchanged" {
+	text_of llava
+	try llmc-import "$SHARED/fixtures/families/llava" -o f.llmc
+	try llmc-tokenize --from-ids ref.safetensors -o c.tok
+	try_sh 'llmc-quant -w int8:channel <f.llmc | llmc-cat -o q.llmc'
+	tar xOf f.llmc end.json | jq -c '.members[] | select(.name | startswith("vision/"))' >want
+	tar xOf q.llmc end.json | jq -c '.members[] | select(.name | startswith("vision/"))' >got
+	[ "$(wc -l <want)" -eq 5 ]
+	try cmp want got
+	try llmc-info -c q.llmc
+	try llmc-cat -b embed,0 q.llmc -o a.llmc
+	try llmc-cat -b 1,head q.llmc -o b.llmc
+	try llmc-cat a.llmc b.llmc -o c.llmc
+	same q.llmc c.llmc
+	# layers in order, by number
+	for k in 1 2 3; do
+		tar xOf f.llmc "vision/000$k.safetensors" | head -c 300 | grep -q "encoder.layers.$((k - 1))\."
+	done
+	# in shards, each of them whole
+	try llmc-pack -f hf --dequantize --shard-size 100K -o o q.llmc
+	"$BUILD/tests/unit/mksthash" o/model-*.safetensors | cut -f 1 | sort >names
+	jq -r '.weight_map | keys[]' o/model.safetensors.index.json | sort | cmp - names
+	[ "$(wc -l <names)" -eq 80 ]
+	# and of engines it is said that they stay float
+	try llmc-pack -f vllm --force -o v q.llmc
+	jq -e '.quantization_config.ignore | index("vision_tower.vision_model.encoder.layers.2.mlp.fc1") and
+		index("multi_modal_projector.linear_2")' v/config.json >/dev/null
+}
+
+@test "vision: names as transformers has them since version 5" {
+	local d f
+
+	for f in llava qwen2-vl; do
+		text_of "$f"
+		d=$SHARED/fixtures/families/$f
+		rm -rf five
+		mkdir five
+		case $f in
+		llava) jq '.text_config += {architectures: ["LlavaForConditionalGeneration"]}' "$d/config.json" >five/config.json
+			sed -e 's/"language_model\.model\./"model.language_model./g; s/"language_model\.lm_head\.weight"/"lm_head.weight"/' \
+				-e 's/"multi_modal_projector\./"model.multi_modal_projector./g; s/"vision_tower\./"model.vision_tower./g' \
+				"$d/model.safetensors" >five/renamed ;;
+		*) jq '. as $c | {architectures, model_type, image_token_id, vision_config, tie_word_embeddings, dtype: "float32",
+				text_config: (del(.vision_config, .image_token_id, .rope_scaling, .rope_theta, .torch_dtype) +
+				{model_type: "qwen2_vl_text", rope_parameters: {rope_type: "default", mrope_section: [2, 3, 3], rope_theta: .rope_theta}})}' \
+				"$d/config.json" >five/config.json
+			sed -e 's/"model\./"model.language_model./g; s/"visual\./"model.visual./g' "$d/model.safetensors" >five/renamed ;;
+		esac
+		"$BUILD/tests/unit/mksthead" five/renamed five/model.safetensors
+		rm five/renamed
+		try llmc-import five -o f.llmc
+		try llmc-eval logits --dtype f32 --tokens ref.safetensors -o out.safetensors f.llmc
+		try "$BUILD/tests/unit/mkstdiff" out.safetensors ref.safetensors
+		awk -F'\t' '{ exit !($2 <= 1e-5) }' <<<"$output"
+		rm -rf back
+		try llmc-pack -f hf -o back f.llmc
+		"$BUILD/tests/unit/mksthash" five/model.safetensors | sort >want
+		"$BUILD/tests/unit/mksthash" back/model.safetensors | sort >got
+		try cmp want got
+	done
+}
+
+@test "vision: layers that attend to images are never compressed, and rules that name them are told so" {
+	require shared fixtures/families/mllama
+	try llmc-import "$SHARED/fixtures/families/mllama" -o f.llmc
+	try llmc-quant -w int8:channel --rule 'mlp.down=int4:g16' f.llmc -o q.llmc
+	for k in 1 3; do
+		[ "$(tar xOf q.llmc "block/000$k.json" | jq '.q | length')" -eq 0 ]
+		tar xOf q.llmc "block/000$k.safetensors" | cmp - <(tar xOf f.llmc "block/000$k.safetensors")
+	done
+	[ "$(tar xOf q.llmc block/0002.json | jq '.q | length')" -eq 7 ]
+	fails 2 "'1.mlp.down' matches what is not compressed: layer 1 attends to images" \
+		llmc-quant -w int8:channel --rule '1.mlp.down=int4:g16' f.llmc -o x.llmc
+	fails 2 "'cross.q' matches what is not compressed" llmc-quant -w int8:channel --skip cross.q f.llmc -o x.llmc
+	absent x.llmc
+}
+
+# bad FIXTURE JQ: the fixture with its configuration changed.
+bad() {
+	require shared "fixtures/families/$1"
+	rm -rf bad
+	mkdir bad
+	ln -s "$(realpath "$SHARED/fixtures/families/$1/model.safetensors")" bad/model.safetensors
+	jq "$2" "$SHARED/fixtures/families/$1/config.json" >bad/config.json
+}
+@test "vision: configurations that say too little, or what is not known" {
+	bad llava 'del(.text_config)'
+	fails 3 "no 'text_config'" llmc-import bad -o x.llmc
+	bad llava '.text_config = 3'
+	fails 3 "'text_config' is not an object" llmc-import bad -o x.llmc
+	bad llava '.text_config.model_type = "chatglm"'
+	fails 4 "'chatglm' is not supported" llmc-import bad -o x.llmc
+	bad llava '.text_config.architectures = ["ChatGLMModel"]'
+	fails 4 "'ChatGLMModel' is not supported" llmc-import bad -o x.llmc
+	bad llava '.text_config.model_type = "llava"'
+	fails 4 "describes a model around another" llmc-import bad -o x.llmc
+	bad internvl2 'del(.llm_config.architectures, .llm_config.model_type)'
+	fails 3 "'llm_config' says neither" llmc-import bad -o x.llmc
+	bad mllama '.text_config.cross_attention_layers = [1, 4]'
+	fails 3 "'cross_attention_layers' holds something that is no layer" llmc-import bad -o x.llmc
+	bad mllama '.text_config.cross_attention_layers = [1]'
+	fails 3 "tensor 'language_model.model.layers.3.self_attn.q_proj.weight' is missing" llmc-import bad -o x.llmc
+	bad qwen2-vl '.rope_scaling.mrope_section = [2, 3]'
+	fails 3 "'mrope_section' is not a list of sections of 8 pairs" llmc-import bad -o x.llmc
+	# what is silent is what the class has: too large for these weights
+	bad llava 'del(.text_config.hidden_size)'
+	fails 3 'the configuration makes it [' llmc-import bad -o x.llmc
+	# a tower of another kind
+	bad llava .
+	rm bad/model.safetensors
+	sed 's/"vision_tower\./"audio_tower.x/g' "$SHARED/fixtures/families/llava/model.safetensors" >bad/renamed
+	"$BUILD/tests/unit/mksthead" bad/renamed bad/model.safetensors
+	fails 3 "unknown tensor 'audio_tower.x" llmc-import bad -o x.llmc
+	absent x.llmc
+}
+
+@test "vision: a configuration of the language model may leave out what its class has" {
+	bad llava 'del(.text_config.model_type, .text_config.hidden_act, .text_config.rms_norm_eps, .text_config.rope_theta)'
+	try llmc-import bad -o a.llmc
+	bad llava .
+	try llmc-import bad -o b.llmc
+	cmp <(tar xOf a.llmc llmc.json | jq .model) <(tar xOf b.llmc llmc.json | jq .model)
+}
+
 @test "family: one not known is refused by name, with the nearest that is" {
 	require shared fixtures/families/chatglm
 	fails 4 'ChatGLM' llmc-import "$SHARED/fixtures/families/chatglm" -o x.llmc
@@ -104,9 +264,9 @@ methods() {
 	local f
 
 	for f; do
-		require shared "fixtures/families/$f"
+		text_of "$f"
 		try llmc-import "$SHARED/fixtures/families/$f" -o f.llmc
-		try llmc-tokenize --from-ids "$SHARED/fixtures/families/$f/reference.safetensors" -o c.tok
+		try llmc-tokenize --from-ids ref.safetensors -o c.tok
 		try llmc-gptq --calib c.tok --dtype f32 -w int4:g16:asym --compare f.llmc -o q.llmc
 		try llmc-quant -w int8:channel:sym f.llmc -o r.llmc
 		tar xOf q.llmc end.json | jq -e '[.. | .linears? // empty | .[]] | length > 0 and all(.loss < .rtn_loss)' >/dev/null ||
@@ -134,5 +294,6 @@ methods() {
 	try llmc-info -c q.llmc
 	[ "$(tar xOf q.llmc block/0001.json | jq '.q | length')" -eq $((4 + 3 * 150)) ]
 }
+@test "methods: the language half of models that see" { methods llava llava-onevision qwen2-vl mllama internvl2 internvl2-qwen2; }
 @test "methods: latent attention" { methods deepseek-v2 deepseek-v2-lite deepseek-v3; }
 @test "methods: the others" { methods falcon-rw gpt-neox-seq phi3 stablelm starcoder starcoder-mha starcoder2; }

@@ -30,12 +30,20 @@ void ledger_drop(struct ledger *l, const char *name, const char *reason)
 	json_push(l->dropped, o);
 }
 
+void ledger_carry(struct ledger *l, const char *name)
+{
+	if (!l->carried)
+		l->carried = json_arr();
+	json_push(l->carried, cJSON_CreateString(name));
+}
+
 /* What a stage took in and handed on, when its own numbers agree. */
 static int totals(const cJSON *stage, int64_t *in, int64_t *out)
 {
 	static const char *const key[] = { "in", "kept", "changed", "quantized", "aside" };
 	const cJSON *dropped = cJSON_GetObjectItemCaseSensitive(stage, "dropped");
-	int64_t v[5] = { 0 };
+	const cJSON *carried = cJSON_GetObjectItemCaseSensitive(stage, "carried");
+	int64_t v[5] = { 0 }, beside;
 	const char *name = "?";
 
 	if (!cJSON_IsObject(stage) || json_str(stage, "stage", &name) <= 0)
@@ -46,13 +54,15 @@ static int totals(const cJSON *stage, int64_t *in, int64_t *out)
 		if (r < 0 || (!r && i < 4))
 			return err_set(ST_BAD, "ledger: stage '%.80s' has no proper '%s'", name, key[i]);
 	}
-	if (!cJSON_IsArray(dropped))
-		return err_set(ST_BAD, "ledger: stage '%.80s' has no proper 'dropped'", name);
+	if (!cJSON_IsArray(dropped) || (carried && !cJSON_IsArray(carried)))
+		return err_set(ST_BAD, "ledger: stage '%.80s' has no proper '%s'", name,
+		               cJSON_IsArray(dropped) ? "carried" : "dropped");
 	*in = v[0];
 	*out = v[1] + v[2] + v[3];
-	if (*in != *out + v[4] + cJSON_GetArraySize(dropped))
+	beside = v[4] + cJSON_GetArraySize(dropped) + cJSON_GetArraySize(carried);
+	if (*in != *out + beside)
 		return err_set(ST_BAD, "ledger: stage '%.80s' took %lld tensors and accounts for %lld", name, (long long)*in,
-		               (long long)(*out + v[4] + cJSON_GetArraySize(dropped)));
+		               (long long)(*out + beside));
 	return 0;
 }
 
@@ -78,17 +88,17 @@ int ledger_check(const cJSON *ledger, int64_t *out)
 
 cJSON *ledger_end(struct ledger *l, const cJSON *upstream)
 {
-	int64_t in = l->kept + l->changed + l->quantized + cJSON_GetArraySize(l->dropped), before = -1;
+	int64_t in = l->kept + l->changed + l->quantized + cJSON_GetArraySize(l->dropped) + cJSON_GetArraySize(l->carried);
+	int64_t before = -1;
 	cJSON *all, *s;
+	int r = upstream ? ledger_check(upstream, &before) : 0;
 
-	if (upstream && ledger_check(upstream, &before) < 0) {
+	if (r == 0 && before >= 0 && in != before)
+		r = err_set(ST_FAIL, "ledger: stage '%s' accounts for %lld of %lld tensors", l->stage, (long long)in,
+		            (long long)before);
+	if (r < 0) {
 		cJSON_Delete(l->dropped);
-		return NULL;
-	}
-	if (before >= 0 && in != before) {
-		err_set(ST_FAIL, "ledger: stage '%s' accounts for %lld of %lld tensors", l->stage, (long long)in,
-		        (long long)before);
-		cJSON_Delete(l->dropped);
+		cJSON_Delete(l->carried);
 		return NULL;
 	}
 	all = upstream ? cJSON_Duplicate(upstream, 1) : json_arr();
@@ -99,6 +109,8 @@ cJSON *ledger_end(struct ledger *l, const cJSON *upstream)
 	json_put_num(s, "changed", (double)l->changed);
 	json_put_num(s, "quantized", (double)l->quantized);
 	json_put(s, "dropped", l->dropped);
+	if (l->carried)
+		json_put(s, "carried", l->carried);
 	json_push(all, s);
 	return all;
 }

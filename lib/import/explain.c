@@ -15,7 +15,8 @@
 struct explain {
 	struct source *s;
 	struct model m;
-	const struct family *f;
+	const struct family *f;         /* the row, */
+	const struct family *language;  /* and that of the language model, if it is one around such; else the same */
 	struct map map;
 	cJSON *row, *knobs, *tensors, *idle;    /* as far as they are known; rows of tables, but the first, which is one */
 };
@@ -139,13 +140,15 @@ static void put_tensors(struct explain *e)
 			snprintf(why, sizeof(why), "left out: %s", e->map.why[i]);
 			json_put_str(row[i], "how", why);
 		}
+	for (int i = 0; i < e->map.ncarry; i++)
+		json_put_str(row[e->map.carry[i]], "how", "carried along");
 	free(row);
 }
 
 /* What the tensors say overrules the configuration. */
 static void put_knobs(struct explain *e, cJSON *was, cJSON *from)
 {
-	cJSON *is = origin_knobs(&e->m), *base = origin_knobs(&e->f->base), *v;
+	cJSON *is = origin_knobs(&e->m), *base = origin_knobs(&e->language->base), *v;
 
 	cJSON_ArrayForEach(v, was)
 		if (!cJSON_Compare(v, cJSON_GetObjectItemCaseSensitive(is, v->string), true))
@@ -179,26 +182,27 @@ static int resolve(struct explain *e)
 	put_family(e);
 	if (family_knobs(&e->m, e->f, e->s->config) < 0)
 		return -1;
+	e->language = e->f->wrap ? family_find(e->m.family) : e->f;
 	was = origin_knobs(&e->m);
 	from = origin_find(e->f, e->s->config, was, e->idle);
 	dt = e->m.dtype;
 	r = source_floats(e->s);
 	if (r == 0) {
 		e->m.dtype = DT_NONE;           /* it is what the tensors are, even if the configuration says the same */
-		r = map_source(&e->map, e->s, &e->m, e->f);
+		r = map_source(&e->map, e->s, &e->m, e->language);
 		json_put_str(was, "dtype", "");
 	}
 	if (e->m.dtype == DT_NONE) {
 		e->m.dtype = dt;
 		json_put_str(was, "dtype", dtype_name(dt));
 	}
-	if (r == 0 && e->map.f != e->f) {
+	if (r == 0 && e->map.f != e->language) {
 		json_put_str(e->row, "family", e->map.f->name);
 		json_put_str(e->row, "why", "of the rows of these models, the one that knows the names of most tensors");
 	}
 	put_tensors(e);
 	put_knobs(e, was, from);
-	put_can(e->row, "rotate", fold_rotation(&e->m));
+	put_can(e->row, "rotate", e->f->wrap ? "a projector writes into the stream" : fold_rotation(&e->m));
 	put_can(e->row, "shift", fold_shift(&e->m));
 	cJSON_Delete(was);
 	cJSON_Delete(from);

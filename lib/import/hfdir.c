@@ -291,7 +291,8 @@ static const struct {
 	{ "tokenizer", "tokenizer.json" }, { "tokenizer", "tokenizer.model" }, { "tokenizer", "tokenizer_config.json" },
 	{ "tokenizer", "special_tokens_map.json" }, { "tokenizer", "added_tokens.json" }, { "tokenizer", "vocab.json" },
 	{ "tokenizer", "merges.txt" }, { "tokenizer", "chat_template.jinja" }, { "tokenizer", "chat_template.json" },
-	{ "extra", "config.json" }, { "extra", "generation_config.json" }, { "extra", "LICENSE" },
+	{ "extra", "config.json" }, { "extra", "generation_config.json" }, { "extra", "preprocessor_config.json" },
+	{ "extra", "processor_config.json" }, { "extra", "video_preprocessor_config.json" }, { "extra", "LICENSE" },
 	{ "extra", "LICENSE.txt" }, { "extra", "LICENSE.md" }, { "extra", "NOTICE" }, { "extra", "NOTICE.txt" }
 };
 

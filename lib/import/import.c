@@ -10,7 +10,7 @@
 #include "base/tally.h"
 #include "bundle/bundle.h"
 #include "bundle/pg.h"
-#include "import/map.h"
+#include "import/carry.h"
 #include "op/meter.h"
 #include "run/memo.h"
 
@@ -24,6 +24,7 @@ struct import {
 	struct model m;
 	const struct family *f;
 	struct map map;
+	cJSON *carried;                 /* members of what is not the language model's, or NULL */
 	int fused;                      /* source tensor that is in `whole`, of which roles take their rows */
 	char *whole;
 	struct bundle_out *out;
@@ -34,7 +35,10 @@ struct import {
 static int resolve(struct import *im)
 {
 	im->f = family_resolve(&im->m, im->s->config);
-	return im->f && source_floats(im->s) == 0 ? map_source(&im->map, im->s, &im->m, im->f) : -1;
+	if (!im->f || source_floats(im->s) < 0 || map_source(&im->map, im->s, &im->m, im->f) < 0)
+		return -1;
+	carry_sort(&im->map);
+	return !im->map.ncarry || (im->carried = carry_list(&im->map)) ? 0 : -1;
 }
 
 static int read_tensor(struct import *im, int i, void *data)
@@ -126,6 +130,40 @@ static int put_file(struct import *im, const struct source_file *f)
 	return 0;
 }
 
+/* carry[at .. at + n) as the k-th member. */
+static int put_carried(struct import *im, int k, int at, int n)
+{
+	struct arena mem = { 0 };
+	struct tensor *t = arena_alloc(&mem, (size_t)n * sizeof(*t));
+	char name[32];
+	int r = 0;
+
+	for (int i = 0; i < n && r == 0; i++) {
+		t[i] = im->s->t[im->map.carry[at + i]];
+		t[i].data = arena_alloc(&mem, tensor_bytes(&t[i]));
+		r = read_tensor(im, im->map.carry[at + i], t[i].data);
+	}
+	snprintf(name, sizeof(name), CARRY_MEMBER, k);
+	if (r == 0)
+		r = bundle_put_tensors(im->out, name, t, n, NULL);
+	if (r == 0)
+		bundle_step(im->out, memo_step(&im->memo, 0));
+	arena_free(&mem);
+	return r;
+}
+
+static int put_all_carried(struct import *im)
+{
+	for (int at = 0, n, k = 0; at < im->map.ncarry; at += n, k++) {
+		int r = redone(im, 0);
+
+		n = carry_some(&im->map, at);
+		if (r < 0 || (r == 0 && put_carried(im, k, at, n) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 /* A block on its way from the source. */
 struct coming {
 	struct import *im;
@@ -214,6 +252,8 @@ static int put_all(struct import *im)
 	for (int i = 0; i < s->nfile; i++)
 		if (put_file(im, &s->file[i]) < 0)
 			return -1;
+	if (put_all_carried(im) < 0)
+		return -1;
 	progress_begin("block", im->m.n_layer);
 	if (put_blocks(im) < 0)
 		return -1;
@@ -230,11 +270,19 @@ static cJSON *manifest(const struct import *im, const char **stage)
 	json_put(man, "requires", json_arr());
 	model_json(&im->m, model);
 	json_put(man, "model", model);
-	if (im->map.bare) {
+	if (im->map.as) {
 		cJSON *names = json_obj();
 
-		json_put_bool(names, "bare", true);
+		if (*im->map.as->trunk) {
+			json_put_str(names, "trunk", im->map.as->trunk);
+			json_put_str(names, "rest", im->map.as->rest);
+		} else
+			json_put_bool(names, "bare", true);
 		json_put(man, "names", names);
+	}
+	if (im->carried) {
+		json_push(cJSON_GetObjectItemCaseSensitive(man, "requires"), cJSON_CreateString("carried"));
+		json_put(man, "carried", cJSON_Duplicate(im->carried, 1));
 	}
 	snprintf(hex, sizeof(hex), "xxh3:%016llx", (unsigned long long)im->s->digest);
 	json_put_str(in, "source", hex);
@@ -267,6 +315,8 @@ static int write_bundle(struct import *im, const char *path)
 		for (int i = 0; i < s->nt; i++)
 			if (im->map.why[i])
 				ledger_drop(&im->ledger, s->t[i].name, im->map.why[i]);
+		for (int i = 0; i < im->map.ncarry; i++)
+			ledger_carry(&im->ledger, s->t[im->map.carry[i]].name);
 		memo_init(&im->memo, &im->ledger, none);
 		r = put_all(im);
 		memo_free(&im->memo);
@@ -293,6 +343,7 @@ int import_run(const char *path, const char *out, enum dtype dtype)
 	r = resolve(&im) < 0 ? -1 : write_bundle(&im, out);
 	if (r == 0)
 		meter_report(NULL);
+	cJSON_Delete(im.carried);
 	map_free(&im.map);
 	source_close(im.s);
 	return r;

@@ -19,15 +19,19 @@ static cJSON *architectures(const struct family *f)
 
 static cJSON *row(const struct family *f)
 {
+	const struct family *language = f->wrap ? f->wrap->language : f;
 	cJSON *o = json_obj();
 	struct model m;
 
-	family_sample(&m, f);
+	if (language)
+		family_sample(&m, language);
 	json_put_str(o, "family", f->name);
 	json_put(o, "architectures", architectures(f));
-	json_put_bool(o, "rotate", !fold_rotation(&m));
-	json_put_bool(o, "shift", !fold_shift(&m));
+	/* what a projector writes would have to turn along */
+	json_put_bool(o, "rotate", !f->wrap && !fold_rotation(&m));
+	json_put_bool(o, "shift", language && !fold_shift(&m));
 	json_put_bool(o, "moe", f->names[R_ROUTER]);
+	json_put_bool(o, "vision", f->wrap);
 	return o;
 }
 
@@ -53,7 +57,7 @@ void import_list(bool json)
 	else {
 		cJSON_ArrayForEach(v, rows)
 			join(v);
-		table_print("family architectures rotate shift moe", rows);
+		table_print("family architectures rotate shift moe vision", rows);
 	}
 	cJSON_Delete(rows);
 }

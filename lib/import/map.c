@@ -7,19 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct naming bare = { "", "" };
+
+/* As family_role, of a language model inside another. */
+static int inner_role(const struct map *p, const char *name, struct tensor_id *id)
+{
+	char own[600];
+	const char *known = p->as ? family_own(p->f, p->as, name, own, sizeof(own)) : name;
+
+	return known ? family_role(p->f, known, id) : -1;
+}
+
 /* As family_role; -2: error set. */
 static int find_role(struct map *p, const char *name, struct tensor_id *id)
 {
 	size_t n = family_prefix(p->f);
 	const char *embed = p->f->names[R_EMBED];
 	char full[600];
-	bool bare;
-	int r = family_role(p->f, name, id);
+	bool lacks;
+	int r;
 
+	if (p->wrap)
+		return inner_role(p, name, id);
+	r = family_role(p->f, name, id);
 	if (r > 0 && strncmp(name, embed, n))
 		return r;                       /* "lm_head": the same in both */
-	bare = r < 0;
-	if (bare) {
+	lacks = r < 0;
+	if (lacks) {
 		if (!n || strlen(name) > 512)
 			return -1;
 		snprintf(full, sizeof(full), "%.*s%s", (int)n, embed, name);
@@ -27,12 +41,12 @@ static int find_role(struct map *p, const char *name, struct tensor_id *id)
 	}
 	if (r <= 0)
 		return r;
-	if (p->prefixed++ && bare != p->bare) {
+	if (p->prefixed++ && lacks != (p->as == &bare)) {
 		err_set(ST_BAD, "tensor '%s' is named with%s the prefix '%.*s', others are not", name,
-		        bare ? "out" : "", (int)n, embed);
+		        lacks ? "out" : "", (int)n, embed);
 		return -2;
 	}
-	p->bare = bare;
+	p->as = lacks ? &bare : NULL;
 	return r;
 }
 
@@ -90,8 +104,13 @@ static int map_tensor(struct map *p, int i)
 {
 	const struct tensor *t = &p->s->t[i];
 	struct tensor_id id;
-	int r = find_role(p, t->name, &id);
+	int layer, r;
 
+	if (p->wrap && wrap_step(p->wrap, p->before, t->name, &layer) >= 0) {
+		p->carry[p->ncarry++] = i;
+		return 0;
+	}
+	r = find_role(p, t->name, &id);
 	if (r < -1)
 		return -1;
 	if (r < 0)
@@ -139,7 +158,7 @@ static int check_heads(const struct map *p, const struct slot *s, const struct t
 
 		one.head = h;
 		if (s->heads[h] < 0)
-			return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->f, &one, p->bare, name, sizeof(name)));
+			return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->f, &one, p->as, name, sizeof(name)));
 		if (shape_fits(p, s->heads[h], expert ? 2 : 1, expert ? dim : dim + 1) < 0)
 			return -1;
 		if (!expert && p->s->t[s->heads[h]].dt != p->s->t[s->src].dt)
@@ -162,7 +181,7 @@ static int check_slot(const struct map *p, struct tensor_id *id)
 		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none",
 		               p->s->t[s->src].name);
 	if (!s->n)
-		return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->f, id, p->bare, name, sizeof(name)));
+		return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->f, id, p->as, name, sizeof(name)));
 	if (s->heads)
 		return check_heads(p, s, id, dim);
 	if (s->fuse && s->fuse->kind == FUSE_EXPERT) {
@@ -192,26 +211,54 @@ static int check_all(struct map *p)
 	return 0;
 }
 
-/* Tensors that have a role by these names. */
-static int known(const struct source *s, const struct family *f)
+/* Tensors that have a role by the names of f. */
+static int known(struct map *p, const struct family *f)
 {
+	const struct family *was = p->f;
 	struct tensor_id id;
 	int n = 0;
 
-	for (int i = 0; i < s->nt; i++)
-		n += family_role(f, s->t[i].name, &id) > 0;
+	p->f = f;
+	for (int i = 0; i < p->s->nt; i++)
+		n += (p->wrap ? inner_role(p, p->s->t[i].name, &id) : family_role(f, p->s->t[i].name, &id)) > 0;
+	p->f = was;
 	return n;
+}
+
+/* How names go that stand in a model around the language model: as they were published, or as transformers has them
+ * since version 5 in memory, where the inner model comes first in all of them. */
+static void settle_names(struct map *p)
+{
+	static const char later[] = "model.language_model.";
+	const char *prefix;
+
+	p->before = "";
+	if (!(p->wrap = family_of(p->s->config)->wrap))
+		return;
+	prefix = p->wrap->prefix;
+	for (int i = 0; i < p->s->nt && !p->trunk; i++)
+		if (!strncmp(p->s->t[i].name, later, strlen(later)))
+			p->trunk = xstrdup(later);
+	p->before = p->trunk ? "model." : "";
+	p->naming.rest = p->trunk ? "" : prefix;
+	if (!p->trunk)
+		p->trunk = xasprintf("%s%.*s", prefix, (int)family_prefix(p->f), p->f->names[R_EMBED]);
+	p->naming.trunk = p->trunk;
+	if (*prefix || *p->before)
+		p->as = &p->naming;
 }
 
 int map_source(struct map *p, const struct source *s, struct model *m, const struct family *f)
 {
-	if (f->other && known(s, f->other) > known(s, f)) {
-		f = f->other;
+	*p = (struct map){ .s = s, .m = m, .f = f };
+	settle_names(p);
+	if (f->other && known(p, f->other) > known(p, f)) {
+		p->f = f = f->other;
 		snprintf(m->family, sizeof(m->family), "%s", f->name);
 	}
-	*p = (struct map){ .s = s, .m = m, .f = f };
 	p->layer = xcalloc((size_t)m->n_layer, sizeof(*p->layer));
 	p->why = xcalloc((size_t)s->nt + 1, sizeof(*p->why));
+	p->carry = xcalloc((size_t)s->nt + 1, sizeof(*p->carry));
 	for (int i = 0; i < s->nt; i++)
 		if (map_tensor(p, i) < 0)
 			return -1;
@@ -219,11 +266,12 @@ int map_source(struct map *p, const struct source *s, struct model *m, const str
 	if (check_all(p) < 0)
 		return -1;
 	/* what lies there, whatever the configuration calls it */
-	for (int r = 0; r < R_N; r++)
-		if (role_linear((enum role)r) && p->layer[0][r][P_WEIGHT].n) {
-			m->dtype = s->t[p->layer[0][r][P_WEIGHT].src].dt;
-			break;
-		}
+	for (int l = 0; l < m->n_layer; l++)
+		for (int r = 0; r < R_N; r++)
+			if (role_linear((enum role)r) && p->layer[l][r][P_WEIGHT].n) {
+				m->dtype = s->t[p->layer[l][r][P_WEIGHT].src].dt;
+				return 0;
+			}
 	return 0;
 }
 
@@ -235,6 +283,8 @@ void map_free(struct map *p)
 				free(p->layer[l][r][k].heads);
 	free(p->layer);
 	free(p->why);
+	free(p->carry);
+	free(p->trunk);
 }
 
 int map_spans(const struct map *p, const struct slot *s)

@@ -21,7 +21,13 @@ struct map {
 	const struct family *f;
 	slots *layer;                   /* [n_layer]; the ends of the model are in layer 0 */
 	const char **why;               /* [nt]: reason of a tensor that is dropped */
-	bool bare;                      /* the names lack the prefix that the family's have */
+	const struct wrap *wrap;        /* what the language model stands in, or NULL */
+	const struct naming *as;        /* its names are others than the family's, or NULL */
+	struct naming naming;           /* when it stands in another */
+	char *trunk;
+	const char *before;             /* names of what is carried */
+	int *carry;                     /* [ncarry] tensors that are carried, sorted */
+	int ncarry;
 	int prefixed;                   /* tensors met whose name shows which; for refusing a mixture */
 };
 

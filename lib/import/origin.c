@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct probe {
-	const struct family *f;
+	const struct family *f, *row;   /* row: the same, or that of the language model within */
 	cJSON *config;                  /* a copy, in which one value at a time is another */
 	const cJSON *knobs;
 	cJSON *base;                    /* those of the row */
@@ -69,7 +69,7 @@ bool origin_compare(cJSON *from, const cJSON *was, const cJSON *is, const char *
 /* A value that is refused has made its knobs by then; what comes after it is as the row has it. */
 static void resolve_anew(struct probe *p)
 {
-	struct model m = p->f->base;
+	struct model m = p->row->base;
 	cJSON *is;
 	bool bad;
 
@@ -80,7 +80,8 @@ static void resolve_anew(struct probe *p)
 		p->effect = true;
 	}
 	bad = family_knobs(&m, p->f, p->config) < 0;
-	snprintf(m.family, sizeof(m.family), "%s", p->f->name);
+	if (bad)
+		snprintf(m.family, sizeof(m.family), "%s", p->row->name);
 	is = origin_knobs(&m);
 	if (compare(p->from, p->knobs, is, bad ? p->base : NULL, p->path) || bad)
 		p->effect = true;
@@ -206,12 +207,14 @@ static int64_t size(const cJSON *v)
 cJSON *origin_find(const struct family *f, const cJSON *config, const cJSON *knobs, cJSON *idle)
 {
 	enum { WORK = 1 << 24 };                /* values copied: seconds */
-	struct probe p = { .f = f, .config = cJSON_Duplicate(config, 1), .knobs = knobs, .from = json_obj(), .idle = idle };
+	const cJSON *name = cJSON_GetObjectItemCaseSensitive(knobs, "family");
+	const struct family *row = f->wrap ? family_find(name->valuestring) : f;
+	struct probe p = { .f = f, .row = row, .config = cJSON_Duplicate(config, 1), .knobs = knobs, .from = json_obj(), .idle = idle };
 	int talk = verbose;
 
 	if (!p.config)
 		die(ST_FAIL, "out of memory for JSON");
-	p.base = origin_knobs(&f->base);
+	p.base = origin_knobs(&row->base);
 	p.left = WORK / size(p.config);
 	verbose = -1;                           /* what is tried is no news */
 	each_key(&p, p.config, "");

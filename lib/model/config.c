@@ -141,7 +141,7 @@ static int rope_keys(const cJSON *p, const char *what)
 	static const char *const known[] = {
 		"rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor", "high_freq_factor",
 		"beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor", "truncate",
-		"original_max_position_embeddings", "short_factor", "long_factor",
+		"original_max_position_embeddings", "short_factor", "long_factor", "mrope_section",
 		"finetuned"                     /* tells history */
 	};
 	const cJSON *v;
@@ -163,7 +163,7 @@ static int rope_type(const cJSON *p, enum rope_type *out)
 		const char *name;
 		enum rope_type type;
 	} t[] = {
-		{ "default", ROPE_DEFAULT }, { "linear", ROPE_LINEAR }, { "dynamic", ROPE_DYNAMIC }, { "llama3", ROPE_LLAMA3 },
+		{ "default", ROPE_DEFAULT }, { "mrope", ROPE_DEFAULT }, { "linear", ROPE_LINEAR }, { "dynamic", ROPE_DYNAMIC }, { "llama3", ROPE_LLAMA3 },
 		{ "yarn", ROPE_YARN }, { "longrope", ROPE_LONG }, { "su", ROPE_LONG }
 	};
 	const char *type = "default";
@@ -191,6 +191,21 @@ static int stretch(const cJSON *p, const char *key, int n, double *out)
 	cJSON_ArrayForEach(v, list)
 		out[i++] = cJSON_IsNumber(v) ? v->valuedouble : 0;
 	return 0;
+}
+
+/* Sections of a head's pairs turn by the place in time, height and width of what a token is of; these are one number
+ * where it is of text, so the sections only have to be all there is. */
+static int check_sections(const struct rope *r, const cJSON *p)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(p, "mrope_section"), *v;
+	double sum = 0;
+
+	if (!list || cJSON_IsNull(list))
+		return 0;
+	cJSON_ArrayForEach(v, list)
+		sum += cJSON_IsNumber(v) && v->valuedouble >= 0 ? v->valuedouble : NAN;
+	return cJSON_IsArray(list) && sum == r->dim / 2 ? 0 :
+	       err_set(ST_BAD, "'mrope_section' is not a list of sections of %d pairs", r->dim / 2);
 }
 
 /* Position scaling: `rope_parameters` of newer configurations, `rope_scaling` and `rope_theta` of older. */
@@ -232,6 +247,8 @@ static int read_rope(struct model *m, const struct family *f, const cJSON *confi
 		return err_set(ST_BAD, "'partial_rotary_factor' is %g", prf);
 	if (!m->kv_rank)                        /* else the rotated part has a width of its own */
 		r->dim = (int)(m->d_head * prf);
+	if (check_sections(r, p) < 0)
+		return -1;
 	if (r->type != ROPE_LONG)
 		return 0;
 	if (!cJSON_GetObjectItemCaseSensitive(p, "factor"))
@@ -359,15 +376,19 @@ static const struct family *unknown(const char *arch)
 	return NULL;
 }
 
-static int resolve(struct model *m, const struct family *f, const cJSON *config)
+static int check_type(const struct family *f, const cJSON *config)
 {
 	const char *type = f->type[0] ? f->type[0] : f->name;
 
 	if (json_str(config, "model_type", &type) < 0)
 		return -1;
-	if (!type_fits(f, type))
-		return err_set(ST_UNSUP, "'model_type' is '%.40s', where the architecture is of family '%s'", type, f->name);
-	if (refuse_changes(f, config) < 0)
+	return type_fits(f, type) ? 0 :
+	       err_set(ST_UNSUP, "'model_type' is '%.40s', where the architecture is of family '%s'", type, f->name);
+}
+
+static int resolve(struct model *m, const struct family *f, const cJSON *config)
+{
+	if (check_type(f, config) < 0 || refuse_changes(f, config) < 0)
 		return -1;
 	*m = f->base;
 	snprintf(m->family, sizeof(m->family), "%s", f->name);
@@ -392,26 +413,121 @@ static int resolve(struct model *m, const struct family *f, const cJSON *config)
 	return model_check(m);
 }
 
-const struct family *family_of(const cJSON *config)
+/* The row that has this architecture. */
+static const struct family *by_architecture(const char *name, const cJSON *config)
+{
+	for (const struct family *const *f = family_list(); *f; f++)
+		if (family_answers(*f, name) && (!(*f)->when || (*f)->when(config)))
+			return *f;
+	return NULL;
+}
+
+static const struct family *by_type(const char *type, const cJSON *config)
+{
+	for (const struct family *const *f = family_list(); *f; f++)
+		if (type_fits(*f, type) && (!(*f)->when || (*f)->when(config)))
+			return *f;
+	return NULL;
+}
+
+static const char *architecture(const cJSON *config)
 {
 	const cJSON *a = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(config, "architectures"), 0);
 
-	if (!cJSON_IsString(a)) {
-		err_set(ST_BAD, "no 'architectures'");
+	return cJSON_IsString(a) ? a->valuestring : NULL;
+}
+
+/* The family of the language model that `inner` describes, whose word for that goes where it is the wrapper's. */
+static const struct family *language(const struct wrap *w, cJSON *inner)
+{
+	const struct family *f = NULL;
+	const char *type = NULL, *arch = architecture(inner);
+
+	if (json_str(inner, "model_type", &type) < 0)
+		return NULL;
+	for (int i = 0; i < CFG_MATCH && w->type[i] && type; i++)
+		if (!strcmp(w->type[i], type)) {
+			cJSON_DeleteItemFromObjectCaseSensitive(inner, "model_type");
+			return w->language;
+		}
+	if (arch && !(f = by_architecture(arch, inner)))
+		return unknown(arch);
+	if (f && f->wrap)                       /* some say there what the whole is */
+		f = NULL;
+	if (!f && type && !(f = by_type(type, inner)))
+		return unknown(type);
+	if (!f)
+		f = w->language;
+	if (f && !f->wrap)
+		return f;
+	err_set(f ? ST_UNSUP : ST_BAD, f ? "'%s' describes a model around another" :
+	        "'%s' says neither 'architectures' nor 'model_type'", w->inner);
+	return NULL;
+}
+
+/* What `inner` is silent about, from an object that lies around or behind it. */
+static void complete(cJSON *inner, const cJSON *from, const char *key)
+{
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(from, key), *was = cJSON_GetObjectItemCaseSensitive(inner, key);
+
+	if (v && (!was || cJSON_IsNull(was)))
+		json_put(inner, key, cJSON_Duplicate(v, 1));
+}
+
+/* The configuration of the language model, whole; the caller's.  NULL: error set. */
+static cJSON *inner_config(const struct wrap *w, const cJSON *config, const struct family **f)
+{
+	const cJSON *o = cJSON_GetObjectItemCaseSensitive(config, w->inner), *v;
+	bool flat = w->flat && (!o || cJSON_IsNull(o));
+	cJSON *inner, *silent;
+
+	if (!flat && !cJSON_IsObject(o)) {
+		err_set(ST_BAD, o ? "'%s' is not an object" : "no '%s', which would describe the language model", w->inner);
 		return NULL;
 	}
-	for (const struct family *const *f = family_list(); *f; f++)
-		if (family_answers(*f, a->valuestring) && (!(*f)->when || (*f)->when(config)))
-			return *f;
-	return unknown(a->valuestring);
+	inner = cJSON_Duplicate(flat ? config : o, 1);
+	if (!inner)
+		die(ST_FAIL, "out of memory for JSON");
+	if (flat)                               /* that of the whole */
+		cJSON_DeleteItemFromObjectCaseSensitive(inner, "architectures");
+	*f = language(w, inner);
+	if (!*f) {
+		cJSON_Delete(inner);
+		return NULL;
+	}
+	complete(inner, config, "torch_dtype");
+	complete(inner, config, "dtype");
+	/* either may say so; a head that is there counts for more than both */
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "tie_word_embeddings")))
+		json_put_bool(inner, "tie_word_embeddings", true);
+	silent = (*f)->silent ? cJSON_Parse((*f)->silent) : NULL;
+	cJSON_ArrayForEach(v, silent)
+		complete(inner, silent, v->string);
+	cJSON_Delete(silent);
+	return inner;
+}
+
+const struct family *family_of(const cJSON *config)
+{
+	const char *arch = architecture(config);
+	const struct family *f = arch ? by_architecture(arch, config) : NULL;
+
+	if (!arch)
+		err_set(ST_BAD, "no 'architectures'");
+	return f || !arch ? f : unknown(arch);
 }
 
 int family_knobs(struct model *m, const struct family *f, const cJSON *config)
 {
-	cJSON *c = shared_words(f, config);
-	int r = resolve(m, f, c);
+	cJSON *inner = NULL, *c;
+	int r;
 
+	if (f->wrap && (check_type(f, config) < 0 || !(inner = inner_config(f->wrap, config, &f))))
+		return -1;
+	c = shared_words(f, inner ? inner : config);
+	r = resolve(m, f, c);
 	cJSON_Delete(c);
+	cJSON_Delete(inner);
 	return r;
 }
 
@@ -419,7 +535,9 @@ const struct family *family_resolve(struct model *m, const cJSON *config)
 {
 	const struct family *f = family_of(config);
 
-	return f && family_knobs(m, f, config) == 0 ? f : NULL;
+	if (!f || family_knobs(m, f, config) < 0)
+		return NULL;
+	return f->wrap ? family_find(m->family) : f;
 }
 
 void family_sample(struct model *m, const struct family *f)

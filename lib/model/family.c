@@ -8,9 +8,10 @@
 #include <string.h>
 
 extern const struct family family_bloom, family_deepseek_v2, family_deepseek_v3, family_falcon, family_falcon_2,
-	family_gemma, family_gemma2, family_gpt_bigcode, family_gpt_neox, family_internlm2, family_llama,
-	family_minicpm, family_mistral, family_mixtral, family_opt, family_phi, family_phi3, family_qwen2,
-	family_qwen2_moe, family_qwen3, family_qwen3_moe, family_stablelm, family_starcoder2;
+	family_gemma, family_gemma2, family_gpt_bigcode, family_gpt_neox, family_internlm2, family_internvl, family_llama,
+	family_llava, family_llava_onevision, family_minicpm, family_mistral, family_mixtral, family_mllama,
+	family_mllama_text, family_opt, family_phi, family_phi3, family_qwen2, family_qwen2_moe, family_qwen2_vl,
+	family_qwen3, family_qwen3_moe, family_stablelm, family_starcoder2;
 
 static const struct family *const families[] = {
 	&family_bloom,
@@ -23,15 +24,21 @@ static const struct family *const families[] = {
 	&family_gpt_bigcode,
 	&family_gpt_neox,
 	&family_internlm2,
+	&family_internvl,
 	&family_llama,
+	&family_llava,
+	&family_llava_onevision,
 	&family_minicpm,
 	&family_mistral,
 	&family_mixtral,
+	&family_mllama,
+	&family_mllama_text,
 	&family_opt,
 	&family_phi,
 	&family_phi3,
 	&family_qwen2,
 	&family_qwen2_moe,
+	&family_qwen2_vl,
 	&family_qwen3,
 	&family_qwen3_moe,
 	&family_stablelm,
@@ -48,7 +55,7 @@ const struct family *family_find(const char *name)
 {
 	for (int i = 0; families[i]; i++)
 		for (const struct family *f = families[i]; f; f = f->other)
-			if (!strcmp(f->name, name))
+			if (!f->wrap && !strcmp(f->name, name))
 				return f;
 	return NULL;
 }
@@ -91,29 +98,45 @@ bool family_heads(const struct family *f, enum role role)
 	return f->names[role] && (strstr(f->names[role], "%H") || strstr(f->names[role], "%E"));
 }
 
-const char *family_tensor(const struct family *f, const struct tensor_id *id, bool bare, char *buf, size_t n)
+const char *family_tensor(const struct family *f, const struct tensor_id *id, const struct naming *as, char *buf, size_t n)
 {
 	const struct fuse *fuse = family_fuse(f, id->role);
-	const char *p = fuse ? fuse->name : f->names[id->role];
+	bool bias = id->role == R_ROUTER && id->part == P_BIAS && f->router_bias, whole = bias || (fuse && fuse->kind == FUSE_EXPERT);
+	const char *p = bias ? f->router_bias : fuse ? fuse->name : f->names[id->role];
 	size_t skip = family_prefix(f), at = 0;
 	char label[64];
 
 	if (!p)                                                 /* a row that lacks it: say which */
 		p = role_label(id->role, id->head, label);
-	if (bare && skip && !strncmp(p, f->names[R_EMBED], skip))       /* "lm_head" has none */
-		p += skip;
-	if (id->role == R_ROUTER && id->part == P_BIAS && f->router_bias)
-		p = f->router_bias + (bare ? skip : 0);
-	for (; *p && at < n; p++)
+	if (as) {
+		bool trunk = skip && !strncmp(p, f->names[R_EMBED], skip);
+
+		snprintf(buf, n, "%s", trunk ? as->trunk : as->rest);
+		at = strlen(buf);
+		p += trunk ? skip : 0;
+	}
+	for (; *p && *p != '$' && at < n; p++)
 		if (*p == '%')
 			at += (size_t)snprintf(buf + at, n - at, "%d", *++p == 'L' ? id->layer : id->head);
 		else
 			buf[at++] = *p;
-	if ((id->role == R_ROUTER && id->part == P_BIAS && f->router_bias) || (fuse && fuse->kind == FUSE_EXPERT))
+	if (whole || *p == '$')
 		buf[at < n ? at : n - 1] = '\0';
 	else if (at < n)
 		snprintf(buf + at, n - at, ".%s", part_name(id->part));
 	return buf;
+}
+
+const char *family_own(const struct family *f, const struct naming *as, const char *name, char *buf, size_t n)
+{
+	size_t skip = family_prefix(f), t = strlen(as->trunk), r = strlen(as->rest);
+	bool trunk = !strncmp(name, as->trunk, t);
+
+	if ((!trunk && strncmp(name, as->rest, r)) || strlen(name) + skip >= n)
+		return NULL;
+	snprintf(buf, n, "%.*s%s", trunk ? (int)skip : 0, skip ? f->names[R_EMBED] : "", name + (trunk ? t : r));
+	/* what lacks the prefix where that is another is no name of the family */
+	return trunk || !skip || strncmp(buf, f->names[R_EMBED], skip) ? buf : NULL;
 }
 
 /* A whole number as names have it, at most `max`; where it ends, or NULL. */
@@ -133,7 +156,7 @@ static const char *number(const char *s, int max, int *out)
 /* Does `name` begin with the pattern?  Where it goes on, or NULL. */
 static const char *begins(const char *pattern, const char *name, struct tensor_id *id)
 {
-	for (; *pattern; pattern++) {
+	for (; *pattern && *pattern != '$'; pattern++) {
 		if (*pattern != '%') {
 			if (*name++ != *pattern)
 				return NULL;
@@ -151,6 +174,8 @@ static const char *begins(const char *pattern, const char *name, struct tensor_i
 static bool name_match(const char *pattern, const char *name, struct tensor_id *id)
 {
 	name = begins(pattern, name, id);
+	if (name && pattern[strlen(pattern) - 1] == '$')
+		return !*name;                  /* of a weight */
 	if (!name || *name++ != '.')
 		return false;
 	for (int p = 0; p < P_N; p++)
@@ -198,4 +223,19 @@ int family_role(const struct family *f, const char *name, struct tensor_id *id)
 			return 1;
 		}
 	return ignored(name) ? 0 : -1;
+}
+
+int wrap_step(const struct wrap *w, const char *before, const char *name, int *layer)
+{
+	size_t n = strlen(before);
+	struct tensor_id id = { .layer = -1 };
+
+	if (strncmp(name, before, n))
+		return -1;
+	for (int i = 0; i < MAX_CARRY && w->carry[i]; i++, id.layer = -1)
+		if (begins(w->carry[i], name + n, &id)) {
+			*layer = id.layer;
+			return i;
+		}
+	return -1;
 }

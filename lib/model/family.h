@@ -26,7 +26,21 @@ struct fuse {
 	enum role role[3];
 };
 
-enum { CFG_OWN = 12, CFG_MATCH = 4, MAX_FUSE = 2 };
+enum { CFG_OWN = 12, CFG_MATCH = 4, MAX_FUSE = 2, MAX_CARRY = 16 };
+struct family;
+/* A model around a language model, which is of another family; the rest of its tensors, towers and projectors, are
+ * carried along as they are. */
+struct wrap {
+	const char *inner;              /* key of the language model's configuration */
+	bool flat;                      /* where that is absent, the keys stand beside the others */
+	const struct family *language;  /* when that configuration says no family, or NULL */
+	const char *type[CFG_MATCH];    /* "model_type" there that means `language` too */
+	const char *prefix;             /* before the language model's names */
+	/* How names of what is carried begin, in the order of execution, the more particular before what holds the rest;
+	 * %L is a layer. */
+	const char *carry[MAX_CARRY];
+};
+
 struct family {
 	const char *name;
 	const char *match[CFG_MATCH];   /* "architectures" entries */
@@ -38,10 +52,20 @@ struct family {
 	const struct cfg_key *cfg;      /* keys beyond the shared ones (config.c); likewise */
 	int (*resolve)(struct model *, const cJSON *config);    /* what no table can say; may be NULL */
 	const char *own[CFG_OWN];       /* keys that resolve() reads, of those that config.c would refuse */
-	const char *names[R_N];         /* checkpoint's module names; %L = layer, %H = head, %E = expert: one tensor each */
+	const char *names[R_N];         /* checkpoint's module names; %L = layer, %H = head, %E = expert: one tensor each;
+	                                 * $ at the end: the whole name, without a part */
 	const char *router_bias;        /* the whole name of what corrects the choice of experts; or NULL */
 	struct fuse fuse[MAX_FUSE];     /* instead of names of those roles */
 	const struct family *other;     /* the same models under other names, or NULL */
+	/* What its class takes where the configuration of a language model inside another is silent: JSON, or NULL. */
+	const char *silent;
+	const struct wrap *wrap;        /* then all but name, match and type is empty */
+};
+
+/* How a checkpoint names its tensors otherwise than its family does: what stands for the family's prefix, and what
+ * before names that lack that ("lm_head").  NULL, wherever one is asked for: no otherwise. */
+struct naming {
+	const char *trunk, *rest;
 };
 
 /* What a checkpoint's tensor is. */
@@ -52,27 +76,32 @@ struct tensor_id {
 	const struct fuse *fuse;        /* or NULL */
 };
 
-const struct family *family_find(const char *name);
+const struct family *family_find(const char *name);             /* not one that wraps another */
 const struct family *family_first(const struct family *);       /* of the rows that name the same models the first */
 bool family_answers(const struct family *, const char *architecture);   /* has that name among its own */
 const struct family *const *family_list(void);                  /* NULL-terminated */
 
 /* Resolves config.json into knobs.  NULL, error set: ST_UNSUP names an unknown architecture and the
- * nearest known, or what would have to be computed otherwise; ST_BAD a missing or absurd key. */
+ * nearest known, or what would have to be computed otherwise; ST_BAD a missing or absurd key.  Of a model around a
+ * language model, whose row family_of gives, it is the latter's. */
 const struct family *family_resolve(struct model *, const cJSON *config);
-const struct family *family_of(const cJSON *config);            /* of which it is the first half: the row */
+const struct family *family_of(const cJSON *config);            /* of which it is the first half: the row, */
 int family_knobs(struct model *, const struct family *, const cJSON *config);   /* and the second */
 /* The knobs of a small model of the family whose configuration says nothing but sizes. */
 void family_sample(struct model *, const struct family *);
 /* "model." of "model.embed_tokens", which checkpoints of the bare network lack: its length; 0 = none. */
 size_t family_prefix(const struct family *);
 /* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight", that of the matrix it is fused into, or
- * of one head's; without the prefix when `bare`; the role's name where the row has none.  Returns buf. */
-const char *family_tensor(const struct family *, const struct tensor_id *, bool bare, char *buf, size_t n);
+ * of one head's; the role's name where the row has none.  Returns buf. */
+const char *family_tensor(const struct family *, const struct tensor_id *, const struct naming *, char *buf, size_t n);
 const struct fuse *family_fuse(const struct family *, enum role);       /* NULL: the role is a tensor by itself */
 bool family_heads(const struct family *, enum role);                    /* it is a tensor for each head */
 /* The other way.  1: a role's tensor; 0: a buffer the family ignores; -1: unknown. */
 int family_role(const struct family *, const char *name, struct tensor_id *);
+/* A name of the checkpoint as the family has it, in buf; NULL: it is not one of the language model's. */
+const char *family_own(const struct family *, const struct naming *, const char *name, char *buf, size_t n);
+/* Which step of what is carried a name belongs to, and, where that has layers, which of them; -1: none. */
+int wrap_step(const struct wrap *, const char *before, const char *name, int *layer);
 
 /* "sliding_window" in every layer; null or absent: none. */
 int window_everywhere(struct model *, const cJSON *config);

@@ -9,6 +9,7 @@
 #include "op/meter.h"
 #include "pack/shard.h"
 #include "run/memo.h"
+#include "tensor/safetensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ int pack_name(const struct pack *p, const struct block *b, int i, bool full, cha
 	/* heads come in order, under the name of their role */
 	for (int k = i - 1; k >= 0 && !role_expert(id.role) && family_heads(p->f, id.role) && !strcmp(b->t[k].name, b->t[i].name); k--)
 		id.head++;
-	family_tensor(p->f, &id, p->bare && !full, buf, n);
+	family_tensor(p->f, &id, p->bare && full ? NULL : p->as, buf, n);
 	return 0;
 }
 
@@ -183,6 +184,63 @@ static void compare_head(struct pack *p, const struct block *b, uint64_t *embed)
 		p->head = i < 0 ? HEAD_NONE : plain && digest(b, i) == *embed ? HEAD_SAME : HEAD_OWN;
 }
 
+/* No name of the language model's, and none that came already. */
+static int check_name(struct pack *p, const char *name)
+{
+	struct tensor_id id;
+	char own[600];
+	const char *known = p->as ? family_own(p->f, p->as, name, own, sizeof(own)) : name;
+
+	if ((known && family_role(p->f, known, &id) > 0) || cJSON_GetObjectItemCaseSensitive(p->seen, name))
+		return err_set(ST_BAD, "tensor '%s' comes twice", name);
+	json_put_bool(p->seen, name, true);
+	return 0;
+}
+
+static int put_carried(struct pack *p, const struct packer *pk, const struct st *st)
+{
+	for (int i = 0; i < st->n; i++) {
+		const struct tensor *t = &st->e[i].t;
+
+		if (check_name(p, t->name) < 0 || (pk->carried && pk->carried(p, t) < 0))
+			return -1;
+		pack_put(p, t->name, t->dt, t->nd, t->dim, t->data);
+	}
+	return 0;
+}
+
+/* A member of tensors that no block has, when it is the one that the manifest says.  1; 0: it is something else; -1. */
+static int carried(struct pack *p, const struct packer *pk, struct bundle_in *in, const struct member *m, int blocks)
+{
+	const char *name = "";
+	struct arena mem = { 0 };
+	struct st st;
+	int64_t tensors = 0;
+	void *buf;
+	size_t len;
+	int r;
+
+	if (!p->carried || json_str(p->carried, "member", &name) <= 0 || strcmp(name, m->name))
+		return 0;
+	if (blocks)
+		return err_set(ST_BAD, "member '%s' comes after blocks", name);
+	r = bundle_get_bytes(in, &mem, UINT64_MAX, &buf, &len);
+	if (r == 0 && (len < 8 || json_int(p->carried, "tensors", 1, INT32_MAX, &tensors) <= 0))
+		r = err_set(ST_BAD, "member '%s' is not what the manifest says", name);
+	if (r == 0 && (r = st_parse(&st, buf, len, name)) == 0) {
+		st_bind(&st, (char *)buf + st.head);
+		if (st.n != tensors || (int64_t)st.data != p->carried_bytes[p->taken])
+			r = err_set(ST_BAD, "member '%s' is not what the manifest says", name);
+		shards_carried(p->sh, p->taken++);
+		if (r == 0)
+			r = put_carried(p, pk, &st);
+		st_free(&st);
+	}
+	p->carried = p->carried->next;
+	arena_free(&mem);
+	return r < 0 ? -1 : 1;
+}
+
 /* Every block of the model, once, in order. */
 static int in_order(const struct pack *p, const struct block *b, int *next)
 {
@@ -226,7 +284,7 @@ static int read_all(struct pack *p, const struct packer *pk, struct bundle_in *i
 	while ((r = bundle_next(in, &m)) > 0) {
 		if (m.kind == M_BLOCK)
 			r = one_block(p, pk, in, &next, &embed);
-		else
+		else if (!(r = carried(p, pk, in, &m, next)))
 			r = side_file(p, in, &m);
 		if (r < 0)
 			return -1;
@@ -238,14 +296,46 @@ static int read_all(struct pack *p, const struct packer *pk, struct bundle_in *i
 	if (next != p->m->n_layer + 2)
 		return err_set(ST_BAD, "'%s' has %d of the model's %d blocks", bundle_name(in), next,
 		               p->m->n_layer + 2);
+	if (p->carried)
+		return err_set(ST_BAD, "'%s' has %d of %d members of what is carried", bundle_name(in), p->taken, p->ncarried);
 	if (!p->config)
 		return err_set(ST_BAD, "'%s' has no extra/config.json", bundle_name(in));
 	return 0;
 }
 
+/* "names" of the manifest. */
+static int read_names(struct pack *p, const cJSON *names)
+{
+	struct naming *n = &p->naming;
+	int trunk;
+
+	if (json_bool(names, "bare", &p->bare) < 0 || (trunk = json_str(names, "trunk", &n->trunk)) < 0)
+		return -1;
+	if (p->bare)
+		*n = (struct naming){ "", "" };
+	else if (trunk && (json_str(names, "rest", &n->rest) <= 0 || strlen(n->trunk) > 64 || strlen(n->rest) > 64))
+		return err_set(ST_BAD, "'names' of the manifest: no proper 'trunk' and 'rest'");
+	p->as = p->bare || trunk ? n : NULL;
+	return 0;
+}
+
+static int read_carried(struct pack *p, const cJSON *list)
+{
+	const cJSON *o;
+
+	if (list && !cJSON_IsArray(list))
+		return err_set(ST_BAD, "'carried' of the manifest is not a list");
+	p->carried = list ? list->child : NULL;
+	p->carried_bytes = xcalloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*p->carried_bytes));
+	p->seen = json_obj();
+	cJSON_ArrayForEach(o, list)
+		if (json_int(o, "bytes", 0, (int64_t)1 << 50, &p->carried_bytes[p->ncarried++]) <= 0)
+			return err_set(ST_BAD, "'carried' of the manifest: no proper 'bytes'");
+	return 0;
+}
+
 static int start(struct pack *p, struct bundle_in *in)
 {
-	const cJSON *names = cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "names");
 
 	p->in = in;
 	p->m = bundle_model(in);
@@ -254,7 +344,9 @@ static int start(struct pack *p, struct bundle_in *in)
 	p->f = family_find(p->m->family);
 	if (!p->f)
 		return err_set(ST_UNSUP, "family '%s' is not known to this version", p->m->family);
-	return json_bool(names, "bare", &p->bare) < 0 ? -1 : 0;
+	if (read_names(p, cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "names")) < 0)
+		return -1;
+	return read_carried(p, cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "carried"));
 }
 
 static struct out_dir *open_dir(const struct pack *p)
@@ -300,7 +392,7 @@ void pack_run(const struct packer *pk, const struct pack_opt *o)
 		bundle_close(in);
 		return;
 	}
-	p.sh = shards_new(p.dir, o->out, p.m, o->dtype, o->shard);
+	p.sh = shards_new(p.dir, o->out, p.m, o->dtype, o->shard, p.carried_bytes, p.ncarried);
 	if (read_all(&p, pk, in) < 0 || pk->end(&p) < 0) {
 		dir_abort(p.dir);
 		die_err();
@@ -312,5 +404,7 @@ void pack_run(const struct packer *pk, const struct pack_opt *o)
 	if (pk->free)
 		pk->free(&p);
 	free(p.config);
+	free(p.carried_bytes);
+	cJSON_Delete(p.seen);
 	bundle_close(in);
 }

@@ -23,7 +23,13 @@ struct pack {                           /* a directory being written */
 	const struct bundle_in *in;
 	const struct model *m;
 	const struct family *f;
-	bool bare;                      /* the checkpoint's names lacked the family's prefix */
+	struct naming naming;           /* how the checkpoint's names differ from the family's, */
+	const struct naming *as;        /* when they do; or NULL */
+	bool bare;                      /* they lacked its prefix */
+	const cJSON *carried;           /* the next of what lies beside the blocks, by the manifest */
+	int64_t *carried_bytes;         /* [ncarried] of all */
+	int ncarried, taken;            /* taken: members that came */
+	cJSON *seen;                    /* names of their tensors; owned */
 	char *config;                   /* config.json as import found it, terminated; edited by the packer; owned */
 	bool tied;                      /* that configuration ties the head to the embedding */
 	enum { HEAD_NONE, HEAD_SAME, HEAD_OWN } head;   /* the bundle's head: none, the embedding again, its own */
@@ -37,6 +43,7 @@ struct packer {
 	const char *about;
 	int (*begin)(struct pack *);    /* what the manifest says already; may be NULL */
 	int (*block)(struct pack *, const struct block *);
+	int (*carried)(struct pack *, const struct tensor *);   /* of a tower or a projector; may be NULL: as it is */
 	int (*end)(struct pack *);      /* after the trailer was verified: edits config, adds files */
 	void (*free)(struct pack *);    /* priv; may be NULL */
 };

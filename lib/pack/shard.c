@@ -28,8 +28,8 @@ enum { CHUNK = 1 << 20 };
 struct shards {
 	struct out_dir *dir;
 	const char *out;                /* borrowed */
-	int *plan;                      /* [n_layer + 2] shard of embed, layers, head */
-	int n_layer, n;                 /* n: files planned */
+	int *plan;                      /* [ncarried + n_layer + 2] shard of what is carried, embed, layers, head */
+	int ncarried, n_layer, n;       /* n: files planned */
 	int cur;                        /* file being filled */
 	int fd;                         /* the spool */
 	uint64_t spooled, due;          /* bytes in it; bytes that the current tensor still lacks */
@@ -56,7 +56,8 @@ static int64_t block_bytes(const struct model *m, int index, size_t esize)
 	return sum;
 }
 
-struct shards *shards_new(struct out_dir *dir, const char *out, const struct model *m, enum dtype dt, int64_t limit)
+struct shards *shards_new(struct out_dir *dir, const char *out, const struct model *m, enum dtype dt, int64_t limit,
+                          const int64_t *carried, int ncarried)
 {
 	struct shards *s = xcalloc(1, sizeof(*s));
 	size_t esize = dtype_size(dt == DT_NONE ? m->dtype : dt);
@@ -66,9 +67,11 @@ struct shards *shards_new(struct out_dir *dir, const char *out, const struct mod
 	s->out = out;
 	s->fd = -1;
 	s->n_layer = m->n_layer;
-	s->plan = xcalloc((size_t)m->n_layer + 2, sizeof(*s->plan));
-	for (int i = 0; i < m->n_layer + 2; i++) {
-		int64_t b = block_bytes(m, i == 0 ? BLK_EMBED : i > m->n_layer ? BLK_HEAD : i - 1, esize);
+	s->ncarried = ncarried;
+	s->plan = xcalloc((size_t)(ncarried + m->n_layer) + 2, sizeof(*s->plan));
+	for (int i = 0; i < ncarried + m->n_layer + 2; i++) {
+		int k = i - ncarried;
+		int64_t b = k < 0 ? carried[i] : block_bytes(m, k == 0 ? BLK_EMBED : k > m->n_layer ? BLK_HEAD : k - 1, esize);
 
 		if (i && fill + b > limit) {
 			s->n++;
@@ -209,13 +212,21 @@ static void flush(struct shards *s)
 	arena_free(&s->names);
 }
 
+static void go_to(struct shards *s, int k)
+{
+	if (s->plan[k] != s->cur)
+		flush(s);
+	s->cur = s->plan[k];
+}
+
 void shards_block(struct shards *s, int index)
 {
-	int to = s->plan[index == BLK_EMBED ? 0 : index == BLK_HEAD ? s->n_layer + 1 : index + 1];
+	go_to(s, s->ncarried + (index == BLK_EMBED ? 0 : index == BLK_HEAD ? s->n_layer + 1 : index + 1));
+}
 
-	if (to != s->cur)
-		flush(s);
-	s->cur = to;
+void shards_carried(struct shards *s, int k)
+{
+	go_to(s, k);
 }
 
 void shards_begin(struct shards *s, const char *name, enum dtype dt, int nd, const int64_t *dim)

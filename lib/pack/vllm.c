@@ -181,7 +181,7 @@ static int check_fused(const struct pack *p, const struct block *b)
 /* What engines hold as linears, and take for quantized unless they are told: routers and projections of the ends too. */
 static bool engine_linear(enum role r)
 {
-	return role_linear(r) || r == R_HEAD || r == R_ROUTER || r == R_SHARED_ROUTER || r == R_PROJ_IN || r == R_PROJ_OUT;
+	return role_linear(r) || r == R_CROSS_Q || r == R_CROSS_K || r == R_CROSS_V || r == R_CROSS_O || r == R_HEAD || r == R_ROUTER || r == R_SHARED_ROUTER || r == R_PROJ_IN || r == R_PROJ_OUT;
 }
 
 static int block(struct pack *p, const struct block *b)
@@ -219,6 +219,22 @@ static int block(struct pack *p, const struct block *b)
 			continue;
 		if (pack_float(p, b, i, name, p->o->dtype) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+/* Of a tower or a projector: what may be a linear stays float. */
+static int carried(struct pack *p, const struct tensor *t)
+{
+	static const struct qrec none = { .spec.fmt = Q_NONE };
+	struct vllm *v = p->priv;
+	size_t n = strlen(t->name), end = strlen(".weight");
+
+	if (t->nd == 2 && n > end && !strcmp(t->name + n - end, ".weight")) {
+		char *module = xasprintf("%.*s", (int)(n - end), t->name);
+
+		ctconf_add(&v->conf, module, &none, false);
+		free(module);
 	}
 	return 0;
 }
@@ -267,5 +283,5 @@ static void free_priv(struct pack *p)
 
 const struct packer packer_vllm = {
 	.name = "vllm", .about = "compressed-tensors, pack-quantized: vLLM, SGLang, transformers",
-	.begin = begin, .block = block, .end = end, .free = free_priv
+	.begin = begin, .block = block, .carried = carried, .end = end, .free = free_priv
 };

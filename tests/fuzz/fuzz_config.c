@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			struct tensor_id id = { .role = w.role, .part = w.part, .layer = index, .head = w.expert }, back;
 			char name[256];
 
-			family_tensor(f, &id, false, name, sizeof(name));
+			family_tensor(f, &id, NULL, name, sizeof(name));
 			require(family_role(f, name, &back) == 1 && back.part == id.part);
 			require(back.fuse ? back.fuse == family_fuse(f, id.role) : back.role == id.role);
 			require(i != 1 || back.layer == m.n_layer - 1);

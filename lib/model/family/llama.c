@@ -14,4 +14,6 @@ const struct family family_llama = {
 	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 2048, .rope = LLAMA_ROPE },
 	.cfg = keys,
 	.names = { LLAMA_NAMES },
+	.silent = "{\"num_hidden_layers\":32,\"hidden_size\":4096,\"num_attention_heads\":32,\"intermediate_size\":11008,"
+	          "\"vocab_size\":32000}",
 };

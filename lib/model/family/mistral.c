@@ -20,4 +20,6 @@ const struct family family_mistral = {
 	.resolve = resolve,
 	.own = { "sliding_window" },
 	.names = { LLAMA_NAMES },
+	.silent = "{\"num_hidden_layers\":32,\"hidden_size\":4096,\"num_attention_heads\":32,\"intermediate_size\":14336,"
+	          "\"vocab_size\":32000}",
 };

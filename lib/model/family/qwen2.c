@@ -35,4 +35,6 @@ const struct family family_qwen2 = {
 	.resolve = qwen_window,
 	.own = { "sliding_window" },
 	.names = { LLAMA_NAMES },
+	.silent = "{\"num_hidden_layers\":32,\"hidden_size\":4096,\"num_attention_heads\":32,\"intermediate_size\":22016,"
+	          "\"vocab_size\":151936}",
 };
