@@ -7,12 +7,17 @@
 static struct {
 	bool list, explain;
 	int dtype;
+	const char *model, *as;
 } o;
 
 static const struct opt own[] = {
 	{ .name = "dtype", .type = O_ENUM, .off = offsetof(__typeof__(o), dtype), .words = "auto|f32|f16|bf16",
 	  .def = "auto",
 	  .help = "what the tensors of a GGUF become; auto: as its matrices are, bf16 where quantized" },
+	{ .name = "model", .type = O_FILE, .off = offsetof(__typeof__(o), model), .arg = "FILE",
+	  .help = "a description of the model, as JSON, where no family has it" },
+	{ .name = "as", .type = O_STR, .off = offsetof(__typeof__(o), as), .arg = "FAMILY",
+	  .help = "as if the architecture were of this family" },
 	{ .name = "explain", .type = O_FLAG, .off = offsetof(__typeof__(o), explain), .flags = OPT_QUIET,
 	  .help = "print what would be written and why, and stop" },
 	{ .name = "list", .type = O_FLAG, .off = offsetof(__typeof__(o), list), .flags = OPT_QUIET,
@@ -27,6 +32,8 @@ static const struct opt_tool tool = {
 int main(int argc, char **argv)
 {
 	static const enum dtype dtypes[] = { DT_NONE, DT_F32, DT_F16, DT_BF16 };
+	const struct description *how;
+	struct description d = { 0 };
 	int i = opt_parse(&tool, &o, argc, argv);
 
 	if (o.list && i == argc) {
@@ -40,8 +47,14 @@ int main(int argc, char **argv)
 		die(ST_USAGE, "--explain writes no bundle: leave -o and --resume out");
 	if (i != argc - 1)
 		die(ST_USAGE, "one checkpoint is wanted: a directory or a file");
-	if (o.explain ? import_explain(argv[i], dtypes[o.dtype], common.json) < 0 :
-	                import_run(argv[i], common.output, dtypes[o.dtype]) < 0)
+	if (o.model && o.as)
+		die(ST_USAGE, "--model and --as: one of them");
+	if ((o.model && description_open(&d, o.model) < 0) || (o.as && description_as(&d, o.as) < 0))
 		die_err();
+	how = o.model || o.as ? &d : NULL;
+	if (o.explain ? import_explain(argv[i], dtypes[o.dtype], how, common.json) < 0 :
+	                import_run(argv[i], common.output, dtypes[o.dtype], how) < 0)
+		die_err();
+	description_close(&d);
 	return ST_OK;
 }

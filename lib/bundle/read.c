@@ -267,7 +267,8 @@ static int check_manifest(const cJSON *man)
 	if (req && !cJSON_IsArray(req))
 		return err_set(ST_BAD, "llmc.json: 'requires' is not a list");
 	cJSON_ArrayForEach(v, req)
-		if (!cJSON_IsString(v) || (strcmp(v->valuestring, "carried") && !model_knows(v->valuestring)))
+		if (!cJSON_IsString(v) || (strcmp(v->valuestring, "carried") && strcmp(v->valuestring, "roles") &&
+		                           !model_knows(v->valuestring)))
 			return err_set(ST_UNSUP, "the bundle requires '%.80s', which this program lacks",
 			               cJSON_IsString(v) ? v->valuestring : "?");
 	if (pg && (!cJSON_IsArray(pg) || cJSON_GetArraySize(pg) > MAX_RUNS))

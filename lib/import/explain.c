@@ -14,7 +14,8 @@
 
 struct explain {
 	struct source *s;
-	struct model m;
+	const struct description *how;  /* or NULL */
+	struct model m, base;           /* base: the family's, where the configuration is silent */
 	const struct family *f;         /* the row, */
 	const struct family *language;  /* and that of the language model, if it is one around such; else the same */
 	struct map map;
@@ -42,16 +43,19 @@ static int namesakes(const char *arch)
 static void put_family(struct explain *e)
 {
 	const cJSON *a = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(e->s->config, "architectures"), 0);
-	int n = namesakes(a->valuestring);
+	int n = cJSON_IsString(a) ? namesakes(a->valuestring) : 0;
 	char why[128];
 
-	if (n == 1)
+	if (e->how)
+		snprintf(why, sizeof(why), "%s says so", e->how->word);
+	else if (n == 1)
 		snprintf(why, sizeof(why), "the one with that architecture");
 	else
 		snprintf(why, sizeof(why), "of %d with that architecture, %s", n,
 		         e->f->when ? "the configuration has what it asks for" : "the one that asks for nothing more");
-	json_put_str(e->row, "architecture", a->valuestring);
-	json_put_str(e->row, "family", e->f->name);
+	if (cJSON_IsString(a))
+		json_put_str(e->row, "architecture", a->valuestring);
+	json_put_str(e->row, "family", e->how && !e->how->like ? "described" : e->f->name);
 	json_put_str(e->row, "why", why);
 }
 
@@ -145,10 +149,18 @@ static void put_tensors(struct explain *e)
 	free(row);
 }
 
+static void put_source(cJSON *from, const char *knob, const char *what)
+{
+	cJSON *list = json_arr();
+
+	json_push(list, cJSON_CreateString(what));
+	json_put(from, knob, list);
+}
+
 /* What the tensors say overrules the configuration. */
 static void put_knobs(struct explain *e, cJSON *was, cJSON *from)
 {
-	cJSON *is = origin_knobs(&e->m), *base = origin_knobs(&e->language->base), *v;
+	cJSON *is = origin_knobs(&e->m), *base = origin_knobs(&e->base), *v;
 
 	cJSON_ArrayForEach(v, was)
 		if (!cJSON_Compare(v, cJSON_GetObjectItemCaseSensitive(is, v->string), true))
@@ -158,17 +170,37 @@ static void put_knobs(struct explain *e, cJSON *was, cJSON *from)
 		cJSON *o = json_obj(), *list = cJSON_DetachItemFromObjectCaseSensitive(from, v->string);
 
 		json_put_str(o, "knob", v->string);
-		if (!list) {
-			list = json_arr();
-			json_push(list, cJSON_CreateString(cJSON_Compare(v, cJSON_GetObjectItemCaseSensitive(base, v->string), true) ?
-			                                   "default" : "derived"));
-		}
+		if (list)
+			json_put(o, "from", list);
+		else
+			put_source(o, "from", cJSON_Compare(v, cJSON_GetObjectItemCaseSensitive(base, v->string), true) ? "default" :
+			                                                                                                  "derived");
 		json_put(o, "value", v);
-		json_put(o, "from", list);
 		json_push(e->knobs, o);
 	}
 	cJSON_Delete(is);
 	cJSON_Delete(base);
+}
+
+/* What a description says overrules it, too. */
+static void put_described(const struct explain *e, cJSON *from)
+{
+	const cJSON *v, *w;
+	char key[64];
+
+	if (!e->how)
+		return;
+	cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(e->how->json, "model")) {
+		if (!cJSON_IsObject(v))
+			put_source(from, v->string, e->how->word);
+		cJSON_ArrayForEach(w, v)
+			if (cJSON_IsObject(v)) {
+				snprintf(key, sizeof(key), "%s.%s", v->string, w->string);
+				put_source(from, key, e->how->word);
+			}
+	}
+	if (!cJSON_GetObjectItemCaseSensitive(from, "family"))
+		put_source(from, "family", e->how->word);
 }
 
 static int resolve(struct explain *e)
@@ -177,19 +209,21 @@ static int resolve(struct explain *e)
 	enum dtype dt;
 	int r;
 
-	if (!(e->f = family_of(e->s->config)))
+	if (!(e->f = e->how ? e->how->f : family_of(e->s->config)))
 		return -1;
 	put_family(e);
-	if (family_knobs(&e->m, e->f, e->s->config) < 0)
+	if ((e->how ? description_knobs(e->how, &e->m, e->s->config) : family_knobs(&e->m, e->f, e->s->config)) < 0)
 		return -1;
 	e->language = e->f->wrap ? family_find(e->m.family) : e->f;
+	e->base = !e->how ? e->language->base : e->how->like ? e->how->like->base : (struct model){ .dtype = DT_F32 };
 	was = origin_knobs(&e->m);
-	from = origin_find(e->f, e->s->config, was, e->idle);
+	from = origin_find(&(struct origin){ e->how, e->f, &e->base }, e->s->config, was, e->idle);
+	put_described(e, from);
 	dt = e->m.dtype;
 	r = source_floats(e->s);
 	if (r == 0) {
 		e->m.dtype = DT_NONE;           /* it is what the tensors are, even if the configuration says the same */
-		r = map_source(&e->map, e->s, &e->m, e->language);
+		r = map_source(&e->map, e->s, &e->m, e->language, e->f->wrap);
 		json_put_str(was, "dtype", "");
 	}
 	if (e->m.dtype == DT_NONE) {
@@ -265,9 +299,9 @@ static void print_json(struct explain *e, int r)
 	json_print(e->row);
 }
 
-int import_explain(const char *path, enum dtype dtype, bool json)
+int import_explain(const char *path, enum dtype dtype, const struct description *how, bool json)
 {
-	struct explain e = { .s = source_open(path, dtype), .row = json_obj(), .knobs = json_arr(), .tensors = json_arr(),
+	struct explain e = { .s = source_open(path, dtype), .how = how, .row = json_obj(), .knobs = json_arr(), .tensors = json_arr(),
 	                     .idle = json_arr() };
 	int r = -1;
 

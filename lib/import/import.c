@@ -11,6 +11,7 @@
 #include "bundle/bundle.h"
 #include "bundle/pg.h"
 #include "import/carry.h"
+#include "model/names.h"
 #include "op/meter.h"
 #include "run/memo.h"
 
@@ -21,6 +22,7 @@
 
 struct import {
 	struct source *s;
+	const struct description *how;  /* or NULL: by the row of its architecture */
 	struct model m;
 	const struct family *f;
 	struct map map;
@@ -34,8 +36,20 @@ struct import {
 
 static int resolve(struct import *im)
 {
-	im->f = family_resolve(&im->m, im->s->config);
-	if (!im->f || source_floats(im->s) < 0 || map_source(&im->map, im->s, &im->m, im->f) < 0)
+	const struct family *row;
+	const struct wrap *wrap = NULL;
+
+	if (im->how) {
+		if (description_knobs(im->how, &im->m, im->s->config) < 0)
+			return -1;
+		im->f = im->how->f;
+	} else {
+		if (!(row = family_of(im->s->config)) || family_knobs(&im->m, row, im->s->config) < 0)
+			return -1;
+		wrap = row->wrap;
+		im->f = wrap ? family_find(im->m.family) : row;
+	}
+	if (source_floats(im->s) < 0 || map_source(&im->map, im->s, &im->m, im->f, wrap) < 0)
 		return -1;
 	carry_sort(&im->map);
 	return !im->map.ncarry || (im->carried = carry_list(&im->map)) ? 0 : -1;
@@ -263,29 +277,36 @@ static int put_all(struct import *im)
 
 static cJSON *manifest(const struct import *im, const char **stage)
 {
-	cJSON *man = json_obj(), *model = json_obj(), *in = json_obj();
+	cJSON *man = json_obj(), *model = json_obj(), *in = json_obj(), *names = json_obj();
 	char hex[32];
 
 	json_put_str(man, "kind", "model");
 	json_put(man, "requires", json_arr());
 	model_json(&im->m, model);
 	json_put(man, "model", model);
-	if (im->map.as) {
-		cJSON *names = json_obj();
-
-		if (*im->map.as->trunk) {
-			json_put_str(names, "trunk", im->map.as->trunk);
-			json_put_str(names, "rest", im->map.as->rest);
-		} else
-			json_put_bool(names, "bare", true);
-		json_put(man, "names", names);
+	if (im->map.as && *im->map.as->trunk) {
+		json_put_str(names, "trunk", im->map.as->trunk);
+		json_put_str(names, "rest", im->map.as->rest);
+	} else if (im->map.as)
+		json_put_bool(names, "bare", true);
+	if (family_find(im->m.family) != im->map.f) {
+		names_json(im->map.f, names);
+		json_push(cJSON_GetObjectItemCaseSensitive(man, "requires"), cJSON_CreateString("roles"));
 	}
+	if (names->child)
+		json_put(man, "names", names);
+	else
+		cJSON_Delete(names);
 	if (im->carried) {
 		json_push(cJSON_GetObjectItemCaseSensitive(man, "requires"), cJSON_CreateString("carried"));
 		json_put(man, "carried", cJSON_Duplicate(im->carried, 1));
 	}
 	snprintf(hex, sizeof(hex), "xxh3:%016llx", (unsigned long long)im->s->digest);
 	json_put_str(in, "source", hex);
+	if (im->how && im->how->digest) {
+		snprintf(hex, sizeof(hex), "xxh3:%016llx", (unsigned long long)im->how->digest);
+		json_put_str(in, "model", hex);
+	}
 	*stage = pg_append(man, in);
 	return man;
 }
@@ -298,6 +319,8 @@ static struct bundle_out *create(const struct import *im, const char *path, cJSO
 		return bundle_create(path, man);
 	key = journal_key();
 	key_digest(key, "source", XXH3_64bits_withSeed(&im->s->digest, sizeof(im->s->digest), im->s->stamp));
+	if (im->how)
+		key_digest(key, "model", im->how->digest);
 	return bundle_resume(path, man, key);
 }
 
@@ -333,9 +356,9 @@ static int write_bundle(struct import *im, const char *path)
 	return r;
 }
 
-int import_run(const char *path, const char *out, enum dtype dtype)
+int import_run(const char *path, const char *out, enum dtype dtype, const struct description *how)
 {
-	struct import im = { .s = source_open(path, dtype), .fused = -1 };
+	struct import im = { .s = source_open(path, dtype), .how = how, .fused = -1 };
 	int r;
 
 	if (!im.s)

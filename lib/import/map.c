@@ -233,7 +233,7 @@ static void settle_names(struct map *p)
 	const char *prefix;
 
 	p->before = "";
-	if (!(p->wrap = family_of(p->s->config)->wrap))
+	if (!p->wrap)
 		return;
 	prefix = p->wrap->prefix;
 	for (int i = 0; i < p->s->nt && !p->trunk; i++)
@@ -248,9 +248,10 @@ static void settle_names(struct map *p)
 		p->as = &p->naming;
 }
 
-int map_source(struct map *p, const struct source *s, struct model *m, const struct family *f)
+int map_source(struct map *p, const struct source *s, struct model *m, const struct family *f,
+               const struct wrap *wrap)
 {
-	*p = (struct map){ .s = s, .m = m, .f = f };
+	*p = (struct map){ .s = s, .m = m, .f = f, .wrap = wrap };
 	settle_names(p);
 	if (f->other && known(p, f->other) > known(p, f)) {
 		p->f = f = f->other;

@@ -33,7 +33,7 @@ struct map {
 
 /* m's flags learn whether there is a head, its dtype what the linears are stored in.  -1: error set.  Free in every
  * case. */
-int map_source(struct map *, const struct source *, struct model *m, const struct family *);
+int map_source(struct map *, const struct source *, struct model *m, const struct family *, const struct wrap *);
 void map_free(struct map *);
 /* Of how many tensors the role's is made where each head or expert has its own, and their shape; 0: the model has none. */
 int64_t map_pieces(const struct map *, const struct tensor_id *, int64_t *dim);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct probe {
-	const struct family *f, *row;   /* row: the same, or that of the language model within */
+	const struct origin *o;
 	cJSON *config;                  /* a copy, in which one value at a time is another */
 	const cJSON *knobs;
 	cJSON *base;                    /* those of the row */
@@ -69,19 +69,20 @@ bool origin_compare(cJSON *from, const cJSON *was, const cJSON *is, const char *
 /* A value that is refused has made its knobs by then; what comes after it is as the row has it. */
 static void resolve_anew(struct probe *p)
 {
-	struct model m = p->row->base;
+	const struct origin *o = p->o;
+	struct model m = *o->base;
 	cJSON *is;
 	bool bad;
 
 	if (p->left-- <= 0)
 		return;
-	if (family_of(p->config) != p->f) {
+	if (!o->how && family_of(p->config) != o->f) {
 		add(p->from, "family", p->path);
 		p->effect = true;
 	}
-	bad = family_knobs(&m, p->f, p->config) < 0;
+	bad = (o->how ? description_knobs(o->how, &m, p->config) : family_knobs(&m, o->f, p->config)) < 0;
 	if (bad)
-		snprintf(m.family, sizeof(m.family), "%s", p->row->name);
+		snprintf(m.family, sizeof(m.family), "%s", cJSON_GetObjectItemCaseSensitive(p->knobs, "family")->valuestring);
 	is = origin_knobs(&m);
 	if (compare(p->from, p->knobs, is, bad ? p->base : NULL, p->path) || bad)
 		p->effect = true;
@@ -204,17 +205,15 @@ static int64_t size(const cJSON *v)
 	return n;
 }
 
-cJSON *origin_find(const struct family *f, const cJSON *config, const cJSON *knobs, cJSON *idle)
+cJSON *origin_find(const struct origin *o, const cJSON *config, const cJSON *knobs, cJSON *idle)
 {
 	enum { WORK = 1 << 24 };                /* values copied: seconds */
-	const cJSON *name = cJSON_GetObjectItemCaseSensitive(knobs, "family");
-	const struct family *row = f->wrap ? family_find(name->valuestring) : f;
-	struct probe p = { .f = f, .row = row, .config = cJSON_Duplicate(config, 1), .knobs = knobs, .from = json_obj(), .idle = idle };
+	struct probe p = { .o = o, .config = cJSON_Duplicate(config, 1), .knobs = knobs, .from = json_obj(), .idle = idle };
 	int talk = verbose;
 
 	if (!p.config)
 		die(ST_FAIL, "out of memory for JSON");
-	p.base = origin_knobs(&row->base);
+	p.base = origin_knobs(o->base);
 	p.left = WORK / size(p.config);
 	verbose = -1;                           /* what is tried is no news */
 	each_key(&p, p.config, "");

@@ -540,6 +540,20 @@ const struct family *family_resolve(struct model *m, const cJSON *config)
 	return f->wrap ? family_find(m->family) : f;
 }
 
+bool family_ties(const cJSON *config)
+{
+	const char *arch = architecture(config);
+	struct model m;
+	bool ties = false;
+
+	if (arch && by_architecture(arch, config))
+		ties = family_resolve(&m, config) && m.flags & MF_TIED;
+	else
+		ties = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "tie_word_embeddings"));
+	err_clear();
+	return ties;
+}
+
 void family_sample(struct model *m, const struct family *f)
 {
 	static const struct {

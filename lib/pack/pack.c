@@ -6,6 +6,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/progress.h"
+#include "model/names.h"
 #include "op/meter.h"
 #include "pack/shard.h"
 #include "run/memo.h"
@@ -134,7 +135,6 @@ static int side_file(struct pack *p, struct bundle_in *in, const struct member *
 	const char *base = !strncmp(m->name, "tokenizer/", 10) ? m->name + 10 :
 	                   !strncmp(m->name, "extra/", 6) ? m->name + 6 : NULL;
 	struct arena mem = { 0 };
-	struct model cm;
 	cJSON *c;
 	void *buf;
 	size_t len;
@@ -156,9 +156,7 @@ static int side_file(struct pack *p, struct bundle_in *in, const struct member *
 		r = -1;
 	else {
 		p->config = xasprintf("%.*s", (int)len, (char *)buf);
-		/* a configuration that does not resolve (of another family's import) ties nothing */
-		p->tied = family_resolve(&cm, c) && cm.flags & MF_TIED;
-		err_clear();
+		p->tied = family_ties(c);
 		if (!cJSON_IsObject(c) || strlen(p->config) != len)
 			r = err_set(ST_BAD, "member '%s' is not a JSON object", m->name);
 		cJSON_Delete(c);
@@ -336,15 +334,21 @@ static int read_carried(struct pack *p, const cJSON *list)
 
 static int start(struct pack *p, struct bundle_in *in)
 {
+	const cJSON *names = cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "names");
+	int r;
 
 	p->in = in;
 	p->m = bundle_model(in);
 	if (!p->m)
 		return err_set(ST_BAD, "'%s' is a bundle of kind '%s', not 'model'", bundle_name(in), bundle_kind(in));
-	p->f = family_find(p->m->family);
+	p->own.name = p->m->family;
+	r = names_read(&p->own, names);
+	if (r < 0)
+		return err_at("%s", bundle_name(in));
+	p->f = r ? &p->own : family_find(p->m->family);
 	if (!p->f)
 		return err_set(ST_UNSUP, "family '%s' is not known to this version", p->m->family);
-	if (read_names(p, cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "names")) < 0)
+	if (read_names(p, names) < 0)
 		return -1;
 	return read_carried(p, cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "carried"));
 }

@@ -22,8 +22,9 @@ struct pack {                           /* a directory being written */
 	const struct pack_opt *o;
 	const struct bundle_in *in;
 	const struct model *m;
-	const struct family *f;
-	struct naming naming;           /* how the checkpoint's names differ from the family's, */
+	const struct family *f;         /* whose names the tensors get: a family's, or */
+	struct family own;              /* the bundle's */
+	struct naming naming;           /* how the checkpoint's names differ from those, */
 	const struct naming *as;        /* when they do; or NULL */
 	bool bare;                      /* they lacked its prefix */
 	const cJSON *carried;           /* the next of what lies beside the blocks, by the manifest */
