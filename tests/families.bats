@@ -146,6 +146,14 @@ vision() {
 	for k in 1 2 3; do
 		tar xOf f.llmc "vision/000$k.safetensors" | head -c 300 | grep -q "encoder.layers.$((k - 1))\."
 	done
+	# a run that was stopped among them goes on
+	n=$(grep -abo vision/0003.safetensors f.llmc | head -n 1 | cut -d : -f 1)
+	try_sh -3 "head -c $n f.llmc | llmc-quant -w int8:channel --resume -o r.llmc"
+	try llmc-quant -w int8:channel --resume -o r.llmc f.llmc
+	try llmc-quant -w int8:channel -o s.llmc f.llmc
+	same s.llmc r.llmc
+	# a difference in one of them is one
+	try llmc-diff f.llmc f.llmc
 	# in shards, each of them whole
 	try llmc-pack -f hf --dequantize --shard-size 100K -o o q.llmc
 	"$BUILD/tests/unit/mksthash" o/model-*.safetensors | cut -f 1 | sort >names
@@ -155,6 +163,17 @@ vision() {
 	try llmc-pack -f vllm --force -o v q.llmc
 	jq -e '.quantization_config.ignore | index("vision_tower.vision_model.encoder.layers.2.mlp.fc1") and
 		index("multi_modal_projector.linear_2")' v/config.json >/dev/null
+	# whatever they put before the names
+	jq -r '.quantization_config.ignore[] | select(startswith("re:"))' v/config.json | sed 's/^re://' >ignore
+	for m in model.vision_tower.vision_model.encoder.layers.0.mlp.fc1 vision_tower.vision_model.post_layernorm \
+		multi_modal_projector.linear_1 model.language_model.lm_head lm_head; do
+		grep -qP -f <(paste -sd'|' ignore) <<<"$m" || { echo "$m is not ignored"; false; }
+	done
+	run ! grep -qP -f <(paste -sd'|' ignore) <<<"model.language_model.layers.0.mlp.gate_proj"
+	# two kinds of linears: each is named, in such a way
+	try llmc-quant -w int8:channel --rule 'mlp.down=int4:g32' f.llmc -o q2.llmc
+	try llmc-pack -f vllm --force -o v2 q2.llmc
+	[ "$(jq -r '.quantization_config.config_groups.group_1.targets[0]' v2/config.json)" = 're:(.*\.)?layers\.0\.mlp\.down_proj$' ]
 }
 
 @test "vision: names as transformers has them since version 5" {

@@ -409,3 +409,53 @@ poke() {
 	stages 'identity m.llmc | { head -c 5000 >/dev/null; sleep 0.5; : >m.llmc; identity -o out; }' '*' 3
 	absent out
 }
+
+@test "a bundle that carries towers along: not what its manifest says, names of others, out of order" {
+	require shared fixtures/families/llava
+	llmc-import "$SHARED/fixtures/families/llava" -o m.llmc
+	unpack m.llmc
+	n=0
+	while IFS='|' read -r status text edit; do
+		[ -n "$status" ] || continue
+		case=$edit
+		edited llmc.json "$edit"
+		bad "$status" "$text" llmc-pack -f hf -o d new
+		absent d
+		n=$((n + 1))
+	done <<-'END'
+		3|'carried' of the manifest is not a list|.carried = 1
+		3|no proper 'bytes'|.carried[2] = 1
+		3|no proper 'bytes'|del(.carried[0].bytes)
+		3|'bytes' is -1|.carried[0].bytes = -1
+		3|'vision/0001.safetensors' is not what the manifest says|.carried[1].bytes += 1
+		3|'vision/0001.safetensors' is not what the manifest says|.carried[1].tensors = 3
+		3|has 1 of 5 members of what is carried|.carried |= reverse
+		3|has 5 of 6 members of what is carried|.carried[5] = {member: "a", tensors: 1, bytes: 1}
+		3|no proper 'trunk' and 'rest'|del(.names.rest)
+		3|no proper 'trunk' and 'rest'|.names.trunk = ("x" * 100)
+		4|requires 'towers'|.requires += ["towers"]
+	END
+	[ "$n" -eq 11 ]
+	case="a member less"
+	cp x.list list
+	grep -v vision/0003 list >x.list
+	remake
+	bad 3 "has 3 of 5 members of what is carried" llmc-pack -f hf -o d new
+	case="behind blocks"
+	{ grep -v vision/0004 list | grep -v end.json; echo vision/0004.safetensors; echo end.json; } >x.list
+	remake
+	bad 3 "'vision/0004.safetensors' comes after blocks" llmc-pack -f hf -o d new
+	case="a name of the language model's"
+	cp list x.list
+	sed 's/multi_modal_projector.linear_1.weight/language_model.lm_head.weight/' x/vision/0004.safetensors >v
+	mksthead v x/vision/0004.safetensors
+	remake
+	bad 3 "tensor 'language_model.lm_head.weight' comes twice" llmc-pack -f hf -o d new
+	case="a name twice"
+	sed 's/multi_modal_projector.linear_1.weight/vision_tower.vision_model.pre_layrnorm.weight/' v >w
+	sed -i 's/language_model.lm_head.weight/vision_tower.vision_model.pre_layrnorm.weight/' w
+	mksthead w x/vision/0004.safetensors
+	remake
+	bad 3 "tensor 'vision_tower.vision_model.pre_layrnorm.weight' comes twice" llmc-pack -f hf -o d new
+	absent d
+}

@@ -173,6 +173,35 @@ static int read_both(struct diff *d)
 	}
 }
 
+static const char *digest_of(const struct bundle_in *in, const char *name)
+{
+	const cJSON *m;
+	const char *s, *d;
+
+	cJSON_ArrayForEach(m, cJSON_GetObjectItemCaseSensitive(bundle_end(in), "members"))
+		if (json_str(m, "name", &s) > 0 && !strcmp(s, name) && json_str(m, "xxh3", &d) > 0)
+			return d;
+	return "";
+}
+
+/* What lies beside the blocks is compared as a whole. */
+static void carried(struct diff *d)
+{
+	const cJSON *a = cJSON_GetObjectItemCaseSensitive(bundle_manifest(d->a), "carried");
+	const cJSON *b = cJSON_GetObjectItemCaseSensitive(bundle_manifest(d->b), "carried"), *v;
+	const char *name;
+
+	if (cJSON_GetArraySize(a) != cJSON_GetArraySize(b)) {
+		warn("'%s' and '%s' do not carry the same along", bundle_name(d->a), bundle_name(d->b));
+		d->differ = true;
+	}
+	cJSON_ArrayForEach(v, a)
+		if (json_str(v, "member", &name) > 0 && strcmp(digest_of(d->a, name), digest_of(d->b, name))) {
+			warn("'%s' differs", name);
+			d->differ = true;
+		}
+}
+
 /* Knobs of the model that are not shapes: what the same tensors would be used for. */
 static void knobs(struct diff *d)
 {
@@ -230,6 +259,7 @@ int diff_run(const char *a, const char *b, bool json)
 	}
 	if (r == 0) {
 		knobs(&d);
+		carried(&d);
 		print(&d, json);
 		r = d.differ;
 	}

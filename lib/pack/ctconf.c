@@ -49,6 +49,36 @@ void ctconf_add(struct ctconf *c, const char *module, const struct qrec *q, bool
 	c->named = c->named || c->n > 1 || head;
 }
 
+char *ctconf_pattern(const char *module, size_t len, const char *tail)
+{
+	char *name = xmalloc(2 * len + 1), *to = name, *s;
+
+	for (size_t i = 0; i < len; i++) {
+		if (module[i] == '.')
+			*to++ = '\\';
+		*to++ = module[i];
+	}
+	*to = '\0';
+	s = xasprintf("re:(.*\\.)?%s%s$", name, tail);
+	free(name);
+	return s;
+}
+
+void ctconf_ignore(struct ctconf *c, const char *module, size_t len)
+{
+	char *pattern = ctconf_pattern(module, len, "(\\..*)?");
+	const cJSON *v;
+
+	if (!c->more)
+		c->more = json_arr();
+	cJSON_ArrayForEach(v, c->more)
+		if (!strcmp(v->valuestring, pattern))
+			break;
+	if (!v)
+		json_push(c->more, cJSON_CreateString(pattern));
+	free(pattern);
+}
+
 static cJSON *weights(const struct ctgroup *g)
 {
 	cJSON *w = json_obj();
@@ -70,6 +100,7 @@ static cJSON *weights(const struct ctgroup *g)
 char *ctconf_json(const struct ctconf *c)
 {
 	cJSON *q = json_obj(), *groups = json_obj(), *ignore = json_arr();
+	const cJSON *v;
 	char *text;
 
 	json_put_str(q, "quant_method", "compressed-tensors");
@@ -96,6 +127,8 @@ char *ctconf_json(const struct ctconf *c)
 	json_put(q, "config_groups", groups);
 	for (int i = 0; i < c->n_ignore; i++)
 		json_push(ignore, cJSON_CreateString(c->ignore[i]));
+	cJSON_ArrayForEach(v, c->more)
+		json_push(ignore, cJSON_CreateString(v->valuestring));
 	if (!c->head)                           /* a tied head is a linear to the engines all the same */
 		json_push(ignore, cJSON_CreateString("lm_head"));
 	json_put(q, "ignore", ignore);
@@ -163,4 +196,5 @@ void ctconf_free(struct ctconf *c)
 		free(c->ignore[i]);
 	free(c->g);
 	free(c->ignore);
+	cJSON_Delete(c->more);
 }

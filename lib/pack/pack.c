@@ -326,9 +326,13 @@ static int read_carried(struct pack *p, const cJSON *list)
 	p->carried = list ? list->child : NULL;
 	p->carried_bytes = xcalloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*p->carried_bytes));
 	p->seen = json_obj();
-	cJSON_ArrayForEach(o, list)
-		if (json_int(o, "bytes", 0, (int64_t)1 << 50, &p->carried_bytes[p->ncarried++]) <= 0)
-			return err_set(ST_BAD, "'carried' of the manifest: no proper 'bytes'");
+	cJSON_ArrayForEach(o, list) {
+		int r = json_int(o, "bytes", 0, (int64_t)1 << 50, &p->carried_bytes[p->ncarried++]);
+
+		if (r <= 0)
+			return r < 0 ? err_at("'carried' of the manifest") :
+			       err_set(ST_BAD, "'carried' of the manifest: no proper 'bytes'");
+	}
 	return 0;
 }
 

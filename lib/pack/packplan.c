@@ -22,6 +22,7 @@ int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in 
 {
 	double layer = 0, most = 0;
 	double grow = o->dtype == DT_NONE ? 1 : (double)dtype_size(o->dtype) / (double)dtype_size(m->dtype);
+	const cJSON *carried = cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "carried"), *v;
 	int embed, blocks;
 	struct plan p;
 	struct block b;
@@ -45,6 +46,13 @@ int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in 
 	plan_bytes(&p, embed, 2 * p.embed);
 	p.stage[embed].disk = (p.embed + head_bytes(m)) * grow;
 	plan_memory(&p, embed, head_bytes(m));
+	cJSON_ArrayForEach(v, carried) {
+		const cJSON *n = cJSON_GetObjectItemCaseSensitive(v, "bytes");
+
+		plan_memory(&p, embed, n->valuedouble);
+		plan_bytes(&p, embed, 2 * n->valuedouble);
+		p.stage[embed].disk += n->valuedouble;
+	}
 	plan_memory(&p, blocks, p.block + most);
 	plan_bytes(&p, blocks, (p.block + layer) * m->n_layer);
 	p.stage[blocks].disk = layer * m->n_layer;

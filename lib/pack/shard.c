@@ -123,9 +123,12 @@ static const char *file_name(const struct shards *s, char *buf, size_t n)
 
 static void note(struct shards *s, const char *name, const char *file)
 {
-	char *line = xasprintf("%s    \"%s\": \"%s\"", s->nmap ? ",\n" : "", name, file);
+	cJSON *quoted = cJSON_CreateString(name);       /* names that are carried are anybody's */
+	char *text = json_text(quoted, false), *line = xasprintf("%s    %s: \"%s\"", s->nmap ? ",\n" : "", text, file);
 	size_t n = strlen(line);
 
+	cJSON_Delete(quoted);
+	free(text);
 	s->map = xgrow(s->map, s->nmap + n + 1, &s->cap_map, 1);
 	memcpy(s->map + s->nmap, line, n + 1);
 	s->nmap += n;

@@ -184,6 +184,23 @@ static bool engine_linear(enum role r)
 	return role_linear(r) || r == R_CROSS_Q || r == R_CROSS_K || r == R_CROSS_V || r == R_CROSS_O || r == R_HEAD || r == R_ROUTER || r == R_SHARED_ROUTER || r == R_PROJ_IN || r == R_PROJ_OUT;
 }
 
+/* The module as the configuration is to name it.  Engines and libraries of several years put their own before names of a
+ * language model that has others around it, so there it is told by what comes after. */
+static char *said(const struct pack *p, const char *module)
+{
+	size_t prefix = family_prefix(p->f), n = strlen(module), skip = 0;
+	const char *trunk = p->as ? p->as->trunk : p->f->names[R_EMBED];
+	size_t t = p->as ? strlen(trunk) : prefix;
+
+	if (!p->ncarried)
+		return xstrdup(module);
+	if (t && !strncmp(module, trunk, t))
+		skip = t;
+	else if (p->as && !strncmp(module, p->as->rest, strlen(p->as->rest)))
+		skip = strlen(p->as->rest);
+	return ctconf_pattern(module + skip, n - skip, "");
+}
+
 static int block(struct pack *p, const struct block *b)
 {
 	struct vllm *v = p->priv;
@@ -201,9 +218,11 @@ static int block(struct pack *p, const struct block *b)
 		role_parse(b->t[i].name, &role, &part, NULL);
 		if (part == P_WEIGHT && engine_linear(role)) {
 			char *module = xasprintf("%.*s", (int)(strlen(name) - strlen(".weight")), name);
+			char *as = said(p, module);
 			int r = 0;
 
-			ctconf_add(&v->conf, module, &b->q[i], role == R_HEAD);
+			ctconf_add(&v->conf, as, &b->q[i], role == R_HEAD);
+			free(as);
 			if (quant) {
 				v->slow += tensor_cols(&b->t[i]) % FAST_IN || tensor_rows(&b->t[i]) % FAST_OUT;
 				r = put_quantized(p, b, i, module);
@@ -228,7 +247,7 @@ static int carried(struct pack *p, const struct tensor *t)
 {
 	static const struct qrec none = { .spec.fmt = Q_NONE };
 	struct vllm *v = p->priv;
-	size_t n = strlen(t->name), end = strlen(".weight");
+	size_t n = strlen(t->name), end = strlen(".weight"), before = strncmp(t->name, "model.", 6) ? 0 : 6;
 
 	if (t->nd == 2 && n > end && !strcmp(t->name + n - end, ".weight")) {
 		char *module = xasprintf("%.*s", (int)(n - end), t->name);
@@ -236,6 +255,7 @@ static int carried(struct pack *p, const struct tensor *t)
 		ctconf_add(&v->conf, module, &none, false);
 		free(module);
 	}
+	ctconf_ignore(&v->conf, t->name + before, strcspn(t->name + before, "."));
 	return 0;
 }
 
