@@ -445,13 +445,13 @@ poke() {
 	{ grep -v vision/0004 list | grep -v end.json; echo vision/0004.safetensors; echo end.json; } >x.list
 	remake
 	bad 3 "'vision/0004.safetensors' comes after blocks" llmc-pack -f hf -o d new
+	# shellcheck disable=SC2034
 	case="a name of the language model's"
 	cp list x.list
 	sed 's/multi_modal_projector.linear_1.weight/language_model.lm_head.weight/' x/vision/0004.safetensors >v
 	mksthead v x/vision/0004.safetensors
 	remake
 	bad 3 "tensor 'language_model.lm_head.weight' comes twice" llmc-pack -f hf -o d new
-	case="a name twice"
 	sed 's/multi_modal_projector.linear_1.weight/vision_tower.vision_model.pre_layrnorm.weight/' v >w
 	sed -i 's/language_model.lm_head.weight/vision_tower.vision_model.pre_layrnorm.weight/' w
 	mksthead w x/vision/0004.safetensors
