@@ -209,6 +209,31 @@ vision() {
 	done
 }
 
+@test "vision: a preprocessor's files travel along; types and ties are said in both configurations" {
+	local d=$SHARED/fixtures/families/llava
+
+	require shared fixtures/families/llava
+	mkdir x
+	ln -s "$(realpath "$d/model.safetensors")" x/model.safetensors
+	for f in preprocessor_config processor_config video_preprocessor_config; do echo "{\"$f\": 1}" >x/$f.json; done
+	# tied by the configuration, with a head of its own: the head counts
+	jq '.text_config += {tie_word_embeddings: true, torch_dtype: "float32"}' "$d/config.json" >x/config.json
+	try llmc-import x -o f.llmc
+	try llmc-pack -f hf --dtype bf16 -o o f.llmc
+	for f in preprocessor_config processor_config video_preprocessor_config; do same x/$f.json o/$f.json; done
+	[ "$(jq -c '[.torch_dtype, .text_config.torch_dtype, .tie_word_embeddings, .text_config.tie_word_embeddings]' o/config.json)" = \
+		'["bfloat16","bfloat16",false,false]' ]
+	[ "$(jq '.text_config | del(.torch_dtype, .tie_word_embeddings)' o/config.json)" = \
+		"$(jq '.text_config | del(.torch_dtype, .tie_word_embeddings)' x/config.json)" ]
+	# what is carried keeps its type
+	"$BUILD/tests/unit/mksthash" o/model.safetensors >h
+	grep -q $'multi_modal_projector.linear_1.weight\tF32' h
+	grep -q $'language_model.model.norm.weight\tBF16' h
+	try llmc-import --explain x
+	has $'vision_tower.vision_model.pre_layrnorm.bias\t[32]\tF32\t-\t-\tcarried along'
+	has $'language_model.lm_head.weight\t[96,64]\tF32\thead\thead.weight\twhole'
+}
+
 @test "vision: layers that attend to images are never compressed, and rules that name them are told so" {
 	require shared fixtures/families/mllama
 	try llmc-import "$SHARED/fixtures/families/mllama" -o f.llmc

@@ -28,7 +28,7 @@ static int end(struct pack *p)
 		pack_dtype(p, p->o->dtype);
 	pack_config(p, "quantization_config", NULL);    /* what was FP8 is not any more */
 	if (p->tied && p->head == HEAD_OWN)
-		pack_config(p, "tie_word_embeddings", "false");
+		pack_config_both(p, "tie_word_embeddings", "false");
 	return 0;
 }
 

@@ -48,6 +48,43 @@ static char *splice(const char *a, size_t n, const char *mid, const char *b)
 	return xasprintf("%.*s%s%s", (int)n, a, mid, b);
 }
 
+/* The value of a key of the object: where it begins and, *end, ends; NULL: it has none. */
+static const char *find_value(const char *text, const char *key, const char **end)
+{
+	const char *s = space(text), *from;
+	size_t n = strlen(key);
+
+	if (*s != '{')
+		return NULL;
+	for (s = space(s + 1); *s == '"'; s = space(s + 1)) {
+		from = s;
+		s = space(skip_string(s));
+		s = *s == ':' ? space(s + 1) : s;
+		*end = skip_value(s);
+		if (!strncmp(from + 1, key, n) && from[n + 1] == '"')
+			return s;
+		s = space(*end);
+		if (*s != ',')
+			break;
+	}
+	return NULL;
+}
+
+char *json_edit_in(const char *text, const char *object, const char *key, const char *value)
+{
+	const char *end = NULL, *from = find_value(text, object, &end);
+	char *inner, *next, *out;
+
+	if (!from || *from != '{')
+		return xstrdup(text);
+	inner = xasprintf("%.*s", (int)(end - from), from);
+	next = json_edit(inner, key, value);
+	out = splice(text, (size_t)(from - text), next, end);
+	free(inner);
+	free(next);
+	return out;
+}
+
 char *json_edit(const char *text, const char *key, const char *value)
 {
 	const char *s = space(text), *last = NULL, *from, *end = NULL;

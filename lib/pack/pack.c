@@ -103,12 +103,26 @@ void pack_config(struct pack *p, const char *key, const char *value)
 	p->config = next;
 }
 
+void pack_config_both(struct pack *p, const char *key, const char *value)
+{
+	cJSON *c = cJSON_Parse(p->config);
+
+	pack_config(p, key, value);
+	if (p->inner && cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(c, p->inner), key)) {
+		char *next = json_edit_in(p->config, p->inner, key, value);
+
+		free(p->config);
+		p->config = next;
+	}
+	cJSON_Delete(c);
+}
+
 void pack_dtype(struct pack *p, enum dtype dt)
 {
 	cJSON *c = cJSON_Parse(p->config);
 	const char *word = dt == DT_F32 ? "\"float32\"" : dt == DT_F16 ? "\"float16\"" : "\"bfloat16\"";
 
-	pack_config(p, cJSON_GetObjectItemCaseSensitive(c, "dtype") ? "dtype" : "torch_dtype", word);
+	pack_config_both(p, cJSON_GetObjectItemCaseSensitive(c, "dtype") ? "dtype" : "torch_dtype", word);
 	cJSON_Delete(c);
 }
 
@@ -134,6 +148,7 @@ static int side_file(struct pack *p, struct bundle_in *in, const struct member *
 {
 	const char *base = !strncmp(m->name, "tokenizer/", 10) ? m->name + 10 :
 	                   !strncmp(m->name, "extra/", 6) ? m->name + 6 : NULL;
+	const struct family *row;
 	struct arena mem = { 0 };
 	cJSON *c;
 	void *buf;
@@ -157,6 +172,9 @@ static int side_file(struct pack *p, struct bundle_in *in, const struct member *
 	else {
 		p->config = xasprintf("%.*s", (int)len, (char *)buf);
 		p->tied = family_ties(c);
+		if (p->ncarried && (row = family_of(c)) && row->wrap)
+			p->inner = row->wrap->inner;
+		err_clear();
 		if (!cJSON_IsObject(c) || strlen(p->config) != len)
 			r = err_set(ST_BAD, "member '%s' is not a JSON object", m->name);
 		cJSON_Delete(c);

@@ -32,6 +32,7 @@ struct pack {                           /* a directory being written */
 	int ncarried, taken;            /* taken: members that came */
 	cJSON *seen;                    /* names of their tensors; owned */
 	char *config;                   /* config.json as import found it, terminated; edited by the packer; owned */
+	const char *inner;              /* key in it of the language model's own configuration, or NULL */
 	bool tied;                      /* that configuration ties the head to the embedding */
 	enum { HEAD_NONE, HEAD_SAME, HEAD_OWN } head;   /* the bundle's head: none, the embedding again, its own */
 	struct out_dir *dir;
@@ -69,11 +70,15 @@ int pack_float(struct pack *, const struct block *, int i, const char *name, enu
 void pack_put(struct pack *, const char *name, enum dtype, int nd, const int64_t *dim, const void *data);
 /* Sets a key of the configuration to a JSON text; NULL removes it. */
 void pack_config(struct pack *, const char *key, const char *value);
+/* And where the language model has a configuration of its own, in that, if it has the key. */
+void pack_config_both(struct pack *, const char *key, const char *value);
 void pack_dtype(struct pack *, enum dtype);     /* its "torch_dtype", or "dtype" where it has that */
 void pack_file(struct pack *, const char *name, const void *data, size_t len);
 
 /* Edits a JSON object in its text, so that all else keeps its bytes; `text` must have passed json_parse.
  * Returns malloc'd text. */
 char *json_edit(const char *text, const char *key, const char *value);
+/* The same of an object that is the value of a key; without that, nothing. */
+char *json_edit_in(const char *text, const char *object, const char *key, const char *value);
 
 #endif

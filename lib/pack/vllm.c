@@ -272,7 +272,7 @@ static int end(struct pack *p)
 	char *text;
 
 	if (p->tied && p->head == HEAD_OWN)
-		pack_config(p, "tie_word_embeddings", "false");
+		pack_config_both(p, "tie_word_embeddings", "false");
 	/* engines allocate scales and activations in this type */
 	pack_dtype(p, p->o->dtype == DT_NONE ? p->m->dtype : p->o->dtype);
 	pack_config(p, "compression_config", NULL);

@@ -112,6 +112,18 @@ static void others(void)
 	ok(role_shape(&m, 0, R_NORM_Q, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 3 && dim[1] == 7, "a norm for each query head");
 	ok(role_shape(&m, 0, R_NORM_K, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 2 && dim[1] == 7, "and each key head");
 	ok(!role_shape(&m, 0, R_NORM_K, P_BIAS, &nd, dim), "without a bias");
+	m.n_layer = 2;
+	m.d_cross = 4;
+	m.cross[1] = true;
+	m.embed_extra = 3;
+	ok(role_shape(&m, 1, R_CROSS_Q, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 21 && dim[1] == 10, "queries of the text");
+	ok(role_shape(&m, 1, R_CROSS_V, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 14 && dim[1] == 4, "values of something else");
+	ok(role_shape(&m, 1, R_CROSS_MLP_GATE, P_WEIGHT, &nd, dim) && nd == 1 && dim[0] == 1, "a gate");
+	ok(!role_shape(&m, 1, R_Q, P_WEIGHT, &nd, dim) && !role_shape(&m, 1, R_NORM_K, P_WEIGHT, &nd, dim) &&
+	   role_shape(&m, 1, R_DOWN, P_WEIGHT, &nd, dim), "in place of attention to itself");
+	ok(!role_shape(&m, 0, R_CROSS_Q, P_WEIGHT, &nd, dim) && role_shape(&m, 0, R_Q, P_WEIGHT, &nd, dim), "there alone");
+	ok(model_linear(&m, 0, R_DOWN) && !model_linear(&m, 1, R_DOWN) && !model_linear(&m, 0, R_NORM_MLP), "never compressed");
+	ok(role_shape(&m, BLK_EMBED, R_EMBED, P_WEIGHT, &nd, dim) && dim[0] == 16, "rows that no text asks for");
 	m.flags = MF_BIAS_HEAD;
 	ok(role_shape(&m, 0, R_HEAD, P_BIAS, &nd, dim) && nd == 1 && dim[0] == 13, "a head's bias");
 }

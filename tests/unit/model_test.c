@@ -130,6 +130,38 @@ static void rows(void)
 	ok(!family_prefix(&empty), "and has no prefix");
 }
 
+/* Names of a language model that stands in another, and of what is carried. */
+static void wrapped(void)
+{
+	static const struct naming hub = { "language_model.model.", "language_model." }, later = { "model.language_model.", "" };
+	const struct family *f = family_find("llama"), *llava = NULL;
+	struct tensor_id q = { .role = R_Q, .part = P_WEIGHT, .layer = 3 }, head = { .role = R_HEAD, .part = P_WEIGHT };
+	char name[128];
+	int layer;
+
+	for (const struct family *const *row = family_list(); *row; row++)
+		if (!strcmp((*row)->name, "llava"))
+			llava = *row;
+	is_str(family_tensor(f, &q, &hub, name, sizeof(name)), "language_model.model.layers.3.self_attn.q_proj.weight", "within");
+	is_str(family_tensor(f, &head, &hub, name, sizeof(name)), "language_model.lm_head.weight", "its head");
+	is_str(family_tensor(f, &q, &later, name, sizeof(name)), "model.language_model.layers.3.self_attn.q_proj.weight", "later");
+	is_str(family_tensor(f, &head, &later, name, sizeof(name)), "lm_head.weight", "the head is the whole's then");
+	is_str(family_own(f, &hub, "language_model.model.norm.weight", name, sizeof(name)), "model.norm.weight", "and back");
+	is_str(family_own(f, &hub, "language_model.lm_head.weight", name, sizeof(name)), "lm_head.weight", "the head");
+	is_str(family_own(f, &later, "model.language_model.norm.weight", name, sizeof(name)), "model.norm.weight", "of later");
+	is_str(family_own(f, &later, "lm_head.weight", name, sizeof(name)), "lm_head.weight", "the head");
+	ok(!family_own(f, &hub, "model.norm.weight", name, sizeof(name)) &&
+	   !family_own(f, &later, "model.norm.weight", name, sizeof(name)), "others are none");
+	if (!ok(llava != NULL, "llava is a row"))
+		return;
+	ok(wrap_step(llava->wrap, "", "vision_tower.vision_model.encoder.layers.12.mlp.fc1.weight", &layer) == 2 && layer == 12,
+	   "a layer");
+	ok(wrap_step(llava->wrap, "model.", "model.vision_tower.vision_model.post_layernorm.bias", &layer) == 3 && layer < 0,
+	   "what lies behind them");
+	ok(wrap_step(llava->wrap, "model.", "vision_tower.x", &layer) < 0 && wrap_step(llava->wrap, "", "lm_head.weight", &layer) < 0,
+	   "and what is not carried");
+}
+
 /* Falcon's arrangements, under the words of before and after it came to the library. */
 static void resolved(void)
 {
@@ -196,6 +228,7 @@ int main(void)
 	folds();
 	later();
 	rows();
+	wrapped();
 	resolved();
 	return done();
 }
