@@ -2,7 +2,7 @@
 #	make            programs into bin/              make demo       the main job on a small model, from nothing
 #	make check      all tests (unit check-ops: some)  make lint     what a reader would point out
 #	make fuzz       look for crashes                make install    PREFIX, DESTDIR
-#	make soak       long campaigns: faults, kills
+#	make soak       long campaigns: faults, kills           make matrix     every family through every method
 #	make deps       Debian packages, for demo and check too         dist clean uninstall
 include config.mk
 
@@ -87,6 +87,11 @@ bench:
 	@CC=$(CC) LLMC_BIN=$(abspath $O) LLMC_BUILD=$(abspath $B) tests/bench/bench.sh $(BENCH)
 bench-table:
 	tests/bench/table.sh bench/results.tsv README.md
+# Fixtures of families through every method, and against their references: the second writes tests/families.md.
+matrix families-table:
+	@sh pipelines/deps.sh $(DEBS) $(DEBS_TEST)
+	+@$(MAKE) --no-print-directory $(JOBS) all $(HELP)
+	@LLMC_BIN=$(abspath $O) LLMC_BUILD=$(abspath $B) tests/$@.sh
 unit: $(UNIT)
 	@$(RUN) $(UNIT)
 check-ops: $(OPS)
@@ -145,6 +150,6 @@ clean:
 	rm -rf build build-* $(patsubst bin/%.c,bin/%,$(wildcard bin/llmc*.c))
 
 -include $(wildcard $B/lib/*/*.d $B/lib/*/*/*.d $B/kernels/*/*.d $B/bin/*.d $B/tests/*/*.d $B/examples/*.d)
-.PHONY: all deps check demo programs tests quick unit check-ops bench bench-table fuzz fuzz-run soak lint install uninstall dist clean
+.PHONY: all deps check demo programs tests quick unit check-ops bench bench-table matrix families-table fuzz fuzz-run soak lint install uninstall dist clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -21,7 +21,7 @@ PKGS      := openblas libarchive libcjson libpcre2-8 libutf8proc libxxhash
 DNNL      ?= $(if $(wildcard /usr/include/dnnl.h /usr/local/include/dnnl.h),1)
 
 # Targets that install what is missing, or compile nothing, must do without the libraries.
-ifneq ($(filter-out deps demo check quick lint fuzz soak bench bench-table clean dist uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out deps demo check quick lint fuzz soak bench bench-table matrix families-table clean dist uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_FLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS  := $(filter-out -lopenblas,$(shell pkg-config --libs $(PKGS) 2>/dev/null))
 ifeq ($(PKG_LIBS),)

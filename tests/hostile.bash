@@ -28,3 +28,35 @@ checkpoint() {
 t() {
 	printf '"%s":{"dtype":"%s","shape":[%s],"data_offsets":[%s,%s]}' "$1" "${5-F32}" "${4-2}" "$2" "$3"
 }
+
+# unpack FILE: into x/, its members in order in x.list.
+unpack() {
+	rm -rf x
+	mkdir x && tar -C x -xf "$1" && tar -tf "$1" >x.list
+}
+# remake: x/ and x.list as the bundle `new`; its trailer lists what is there now.
+remake() {
+	local names
+	mapfile -t names < <(grep -v '^end.json' x.list)
+	(cd x && paste -d ' ' <(printf '%s\n' "${names[@]}") <(stat -c %s "${names[@]}") <(mkdigest "${names[@]}")) |
+		jq -Rnc --slurpfile old x/end.json '$old[0] + {members: [inputs | split(" ") |
+			{name: .[0], size: (.[1] | tonumber), xxh3: .[2]}]}' >end && mv end x/end.json
+	tar -C x -cf new -T x.list
+}
+# edited FILE JQ: the member, edited, in a bundle that is whole otherwise.
+edited() {
+	cp "x/$1" keep
+	cp x/end.json keep.end
+	jq -c "$2" keep >"x/$1"
+	remake
+	mv keep "x/$1"
+	[ "$1" = end.json ] || mv keep.end x/end.json
+}
+
+# header FILE JQ: the header of a safetensors file, edited; the data stay.
+header() {
+	local n
+
+	n=$(od -An -t u8 -N 8 "$1")
+	mkbytes st:"$(tail -c +9 "$1" | head -c "$n" | jq -c "$2")" >"$1.new" && tail -c +$((9 + n)) "$1" >>"$1.new" && mv "$1.new" "$1"
+}

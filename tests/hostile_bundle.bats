@@ -2,30 +2,6 @@
 load helpers
 load hostile
 
-# unpack FILE: into x/, its members in order in x.list.
-unpack() {
-	rm -rf x
-	mkdir x && tar -C x -xf "$1" && tar -tf "$1" >x.list
-}
-# remake: x/ and x.list as the bundle `new`; its trailer lists what is there now.
-remake() {
-	local names
-	mapfile -t names < <(grep -v '^end.json' x.list)
-	(cd x && paste -d ' ' <(printf '%s\n' "${names[@]}") <(stat -c %s "${names[@]}") <(mkdigest "${names[@]}")) |
-		jq -Rnc --slurpfile old x/end.json '$old[0] + {members: [inputs | split(" ") |
-			{name: .[0], size: (.[1] | tonumber), xxh3: .[2]}]}' >end && mv end x/end.json
-	tar -C x -cf new -T x.list
-}
-# edited FILE JQ: the member, edited, in a bundle that is whole otherwise.
-edited() {
-	cp "x/$1" keep
-	cp x/end.json keep.end
-	jq -c "$2" keep >"x/$1"
-	remake
-	mv keep "x/$1"
-	[ "$1" = end.json ] || mv keep.end x/end.json
-}
-
 @test "a manifest: values of the wrong type, negative, absurd, of a later version" {
 	mkbundle --layers 2 --width 16 -o m.llmc
 	unpack m.llmc

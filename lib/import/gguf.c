@@ -295,9 +295,10 @@ int gguf_int(const struct gguf *g, const char *key, int64_t min, int64_t max, in
 		return 0;
 	n = sizes[kv->type];
 	sign = kv->type == GV_I8 || kv->type == GV_I16 || kv->type == GV_I32 || kv->type == GV_I64;
-	if (kv->array || (!sign && kv->type != GV_U8 && kv->type != GV_U16 && kv->type != GV_U32 && kv->type != GV_U64))
-		return err_set(kv->array ? ST_UNSUP : ST_BAD, "GGUF: '%s' is %s", key, kv->array ?
-		               "an array: one value for all layers is read here" : "not an integer");
+	if (kv->array)
+		return err_set(ST_UNSUP, "GGUF: '%s' is an array: one value for all layers is read here", key);
+	if (!sign && kv->type != GV_U8 && kv->type != GV_U16 && kv->type != GV_U32 && kv->type != GV_U64)
+		return err_set(ST_BAD, "GGUF: '%s' is not an integer", key);
 	u = little(kv->data, n);
 	if (sign && n < 8 && u >> (8 * n - 1))
 		u |= ~0ull << (8 * n);
