@@ -24,7 +24,7 @@ static void add(struct made *c, const struct tensor_id *id, int nd, const int64_
 
 	*t = (struct tensor){ .dt = c->m->dtype, .nd = nd };
 	memcpy(t->dim, dim, (size_t)nd * sizeof(*dim));
-	t->name = arena_strdup(&c->s.mem, family_tensor(c->f, id, false, name, sizeof(name)));
+	t->name = arena_strdup(&c->s.mem, family_tensor(c->f, id, NULL, name, sizeof(name)));
 }
 
 /* What several roles share, where w is the first of those. */
@@ -75,7 +75,7 @@ static int map(const struct made *c)
 {
 	struct model m = *c->m;
 	struct map p;
-	int r = map_source(&p, &c->s, &m, c->f);
+	int r = map_source(&p, &c->s, &m, c->f, NULL);
 
 	map_free(&p);
 	return r;
