@@ -1,6 +1,7 @@
 /* llmc-cat: select blocks, join bundles. */
 #include "algo/cat.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/opt.h"
 #include "op/meter.h"
 
@@ -23,6 +24,7 @@ int main(int argc, char **argv)
 	static const char *const std[] = { "-" };
 	int i = opt_parse(&tool, &o, argc, argv);
 
+	mem_frugal();
 	if (cat_run(i < argc ? (const char *const *)argv + i : std, i < argc ? argc - i : 1, o.blocks, common.output) < 0)
 		die_err();
 	meter_report(NULL);

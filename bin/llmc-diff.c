@@ -1,6 +1,7 @@
 /* llmc-diff: error per tensor between two bundles. */
 #include "algo/diff.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "op/meter.h"
@@ -14,6 +15,7 @@ int main(int argc, char **argv)
 {
 	int i = opt_parse(&tool, NULL, argc, argv), r;
 
+	mem_frugal();
 	if (argc - i != 2)
 		die(ST_USAGE, "two bundles are wanted, one may be '-'");
 	r = diff_run(argv[i], argv[i + 1], common.json);

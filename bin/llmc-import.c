@@ -1,5 +1,6 @@
 /* llmc-import: a Hugging Face directory or a GGUF file to a bundle. */
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "import/import.h"
@@ -7,6 +8,7 @@
 static struct {
 	bool list, explain;
 	int dtype;
+	int64_t piece;
 	const char *model, *as;
 } o;
 
@@ -20,6 +22,8 @@ static const struct opt own[] = {
 	  .help = "as if the architecture were of this family" },
 	{ .name = "explain", .type = O_FLAG, .off = offsetof(__typeof__(o), explain), .flags = OPT_QUIET,
 	  .help = "print what would be written and why, and stop" },
+	{ .name = "piece-size", .type = O_SIZE, .off = offsetof(__typeof__(o), piece), .arg = "SIZE", .def = "1G",
+	  .help = "cut layers with more bytes of experts into pieces of that; 0: never" },
 	{ .name = "list", .type = O_FLAG, .off = offsetof(__typeof__(o), list), .flags = OPT_QUIET,
 	  .help = "list the model families and what they allow, and stop" },
 	{ .type = O_END }
@@ -32,10 +36,11 @@ static const struct opt_tool tool = {
 int main(int argc, char **argv)
 {
 	static const enum dtype dtypes[] = { DT_NONE, DT_F32, DT_F16, DT_BF16 };
-	const struct description *how;
 	struct description d = { 0 };
 	int i = opt_parse(&tool, &o, argc, argv);
+	struct import_opts how = { dtypes[o.dtype], o.piece, NULL };
 
+	mem_frugal();
 	if (o.list && i == argc) {
 		import_list(common.json);
 		stdout_close();
@@ -51,9 +56,9 @@ int main(int argc, char **argv)
 		die(ST_USAGE, "--model and --as: one of them");
 	if ((o.model && description_open(&d, o.model) < 0) || (o.as && description_as(&d, o.as) < 0))
 		die_err();
-	how = o.model || o.as ? &d : NULL;
-	if (o.explain ? import_explain(argv[i], dtypes[o.dtype], how, common.json) < 0 :
-	                import_run(argv[i], common.output, dtypes[o.dtype], how) < 0)
+	if (o.model || o.as)
+		how.how = &d;
+	if (o.explain ? import_explain(argv[i], &how, common.json) < 0 : import_run(argv[i], common.output, &how) < 0)
 		die_err();
 	description_close(&d);
 	return ST_OK;

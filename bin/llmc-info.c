@@ -1,6 +1,7 @@
 /* llmc-info: what is in a bundle; whether it is whole. */
 #include "algo/info.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "op/meter.h"
@@ -36,6 +37,7 @@ int main(int argc, char **argv)
 {
 	int i = opt_parse(&tool, &o, argc, argv), answer = ST_OK;
 
+	mem_frugal();
 	if (argc - i > 1 && !o.check)
 		die(ST_USAGE, "one bundle at a time, but with -c");
 	do {

@@ -1,5 +1,6 @@
 /* llmc-pack: a bundle to a directory that an engine loads. */
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/opt.h"
 #include "base/out.h"
 #include "pack/pack.h"
@@ -42,6 +43,7 @@ int main(int argc, char **argv)
 	struct pack_opt po = { i < argc ? argv[i] : NULL, o.output, o.dequantize, o.force, dtypes[o.dtype], o.shard };
 	const struct packer *p;
 
+	mem_frugal();
 	if (o.list) {
 		printf("#format\tabout\n");
 		for (const struct packer *const *k = packer_list(); *k; k++)

@@ -60,7 +60,7 @@ static int check_parts(struct cat *c)
 			r = err_set(ST_BAD, "'%s' and '%s' are not parts of one model with one history", bundle_name(c->in[0]),
 			            bundle_name(c->in[i]));
 		else
-			r = sequence_init(&s, bundle_manifest(c->in[i]), c->n_layer);
+			r = sequence_init(&s, bundle_manifest(c->in[i]), bundle_model(c->in[i]));
 		free(other);
 		for (int k = 0; r == 0 && k < s.n; k++) {
 			int slot = parts_slot(s.index[k], c->n_layer);

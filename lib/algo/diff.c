@@ -90,12 +90,8 @@ static void stored(cJSON *o, const char *key, const struct block *b, int i)
 static cJSON *row(struct diff *d, const struct block *b, const char *name)
 {
 	cJSON *o = json_obj();
-	char buf[32];
 
-	if (b->kind == BLK_KIND_DENSE)
-		json_put_num(o, "block", b->index);
-	else
-		json_put_str(o, "block", block_label(b, buf));
+	block_put(b, o);
 	json_put_str(o, "tensor", name);
 	json_push(d->rows, o);
 	return o;
@@ -158,7 +154,7 @@ static int read_both(struct diff *d)
 
 		if (p < 0 || q < 0)
 			r = -1;
-		else if (p != q || (p && (a.index != b.index || a.kind != b.kind)))
+		else if (p != q || (p && (a.index != b.index || a.piece != b.piece || a.kind != b.kind)))
 			r = err_set(ST_BAD, "'%s' and '%s' do not hold the same blocks", bundle_name(d->a), bundle_name(d->b));
 		else if (p) {
 			progress_at(a.index + 1);
@@ -225,6 +221,9 @@ static int open_both(struct diff *d, const char *a, const char *b)
 	if (!bundle_model(d->a) || !bundle_model(d->b))
 		return err_set(ST_BAD, "'%s' holds %s, '%s' holds %s: models are compared", bundle_name(d->a),
 		               bundle_kind(d->a), bundle_name(d->b), bundle_kind(d->b));
+	if (bundle_model(d->a)->piece_experts != bundle_model(d->b)->piece_experts)
+		return err_set(ST_BAD, "'%s' and '%s' have their layers in pieces of other sizes: import both with one --piece-size",
+		               bundle_name(d->a), bundle_name(d->b));
 	return 0;
 }
 

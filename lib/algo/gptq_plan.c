@@ -173,7 +173,7 @@ void gptq_plan(struct plan *p, struct run *run, const struct gptq_opts *o)
 {
 	struct walk w = { .p = p, .run = run, .o = o, .m = run->model };
 	struct program prog;
-	int read = plan_stage(p, "embed");
+	int read = plan_stage(p, "embed"), from, to;
 	double states;
 
 	w.need = calib_need(run->calib, true);
@@ -188,7 +188,7 @@ void gptq_plan(struct plan *p, struct run *run, const struct gptq_opts *o)
 	plan_bytes(p, read, 2 * p->embed);
 	plan_output(p, read, p->embed + head_bytes(w.m));
 	for (int i = 0; i < w.m->n_layer; i++) {
-		w.held = states + (p->mapped ? 0 : p->block);
+		w.held = states + (p->mapped ? 0 : plan_piece(p, w.m, i, 0));
 		model_program(w.m, i, &prog);
 		for (int s = 0; s < prog.nstage; s++) {
 			forward(&w, i, s, &prog);
@@ -196,12 +196,17 @@ void gptq_plan(struct plan *p, struct run *run, const struct gptq_opts *o)
 				if (prog.site[k].stage == s)
 					site_of(&w, i, &prog.site[k]);
 		}
-		for (int e = w.m->d_shared ? SHARED : 0; prog.moe && e < w.m->n_expert; e++)
-			expert(&w, i, e);
+		for (int k = 0; prog.moe && k < layer_pieces(w.m, i); k++) {
+			if (k)
+				w.held = states + (p->mapped ? 0 : plan_piece(p, w.m, i, k));
+			piece_experts(w.m, i, k, &from, &to);
+			for (int e = !k && w.m->d_shared ? SHARED : from; e < to; e++)
+				expert(&w, i, e);
+		}
 		plan_flops(p, w.forward, (double)w.need.tokens * layer_flops(w.m, i, calib_seqlen(run->calib)) *
 		                         (w.twin ? 2 : 1), true, FORWARD);
-		plan_bytes(p, read, 2 * p->block);
-		plan_output(p, w.columns, p->block);
+		plan_bytes(p, read, 2 * plan_layer(p, w.m, i));
+		plan_output(p, w.columns, plan_layer(p, w.m, i));
 	}
 	p->stage[w.forward].disk += (double)w.need.disk;
 }

@@ -51,17 +51,6 @@ static const char *stored(const struct block *b, int i, char *buf, size_t n)
 	return buf;
 }
 
-/* "block": the layer, or "embed", "head". */
-static void put_block(cJSON *o, const struct block *b)
-{
-	char buf[32];
-
-	if (b->kind == BLK_KIND_DENSE)
-		json_put_num(o, "block", b->index);
-	else
-		json_put_str(o, "block", block_label(b, buf));
-}
-
 static void tensor_row(struct info *f, const struct block *b, int i)
 {
 	cJSON *o = json_obj();
@@ -69,7 +58,7 @@ static void tensor_row(struct info *f, const struct block *b, int i)
 	char buf[160];
 
 	add(&s, (double)tensor_count(&b->t[i]), tensor_bits(b, i));
-	put_block(o, b);
+	block_put(b, o);
 	json_put_str(o, "tensor", b->t[i].name);
 	json_put_str(o, "shape", tensor_shape(&b->t[i], buf, sizeof(buf)));
 	json_put_str(o, "stored", stored(b, i, buf, sizeof(buf)));
@@ -138,7 +127,7 @@ static int block_row(struct info *f, const struct member *m)
 			tensor_row(f, &b, i);
 	}
 	o = json_obj();
-	put_block(o, &b);
+	block_put(&b, o);
 	json_put_num(o, "tensors", b.nt);
 	json_put_num(o, "parameters", all.count);
 	json_put_num(o, "bytes", (double)m->size);

@@ -144,13 +144,13 @@ static void plan(void *st, struct run *run, struct plan *p)
 	plan_memory(p, embed, p->embed);
 	plan_bytes(p, embed, 2 * p->embed);
 	plan_output(p, embed, p->embed + head_bytes(m));
-	for (int i = 0; i < m->n_layer; i++) {
-		double held = p->mapped ? 0 : p->block;
+	for (int i = 0, k = 0; i < m->n_layer; k + 1 < layer_pieces(m, i) ? k++ : (k = 0, i++)) {
+		double stored = plan_piece(p, m, i, k), held = p->mapped ? 0 : stored;
 		struct want w = WANT_FIRST;
 
-		plan_bytes(p, round, 2 * p->block);
-		plan_output(p, round, p->block);
-		while (model_wants(m, i, &w)) {
+		plan_bytes(p, round, 2 * stored);
+		plan_output(p, round, stored);
+		while (piece_wants(m, i, k, &w)) {
 			const int64_t *dim = w.dim;
 			const struct qspec *q;
 			char label[64];

@@ -160,6 +160,17 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return r;
 }
 
+void arena_join(struct arena *a, struct arena *from)
+{
+	struct chunk **end = &a->top;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = from->top;
+	a->total += from->total;
+	memset(from, 0, sizeof(*from));
+}
+
 void arena_free(struct arena *a)
 {
 	struct chunk *c, *next;

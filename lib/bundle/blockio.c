@@ -152,7 +152,7 @@ static int decode(struct decode *d, const struct model *m)
 	char name[64];
 	int nt = 0, r = 0;
 
-	while (r >= 0 && model_wants(m, b->index, &w)) {
+	while (r >= 0 && piece_wants(m, b->index, b->piece, &w)) {
 		struct tensor *t = &b->t[nt];
 		const cJSON *rec;
 

@@ -7,7 +7,7 @@
 enum { BUNDLE_VERSION = 1 };
 
 enum member_kind {
-	M_BLOCK,                        /* a .safetensors of embed, block/NNNN or head; its .json came before it */
+	M_BLOCK,                        /* a .safetensors of embed, block/NNNN[.K] or head; its .json came before it */
 	M_TENSORS,                      /* a .safetensors in a bundle that is no model's: tokens */
 	M_OPAQUE                        /* anything else: tokenizer/x, extra/x, members of later versions */
 };
@@ -16,7 +16,7 @@ struct member {
 	const char *name;               /* borrowed until the next bundle_next */
 	uint64_t size;
 	enum blk_kind blk;              /* M_BLOCK */
-	int index;
+	int index, piece;
 };
 
 struct bundle_in;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NAME = 255 };
+enum { MAX_NAME = 255, MAX_PIECE = 1 << 20 };
 
 int member_name(const char *name)
 {
@@ -164,7 +164,24 @@ void members_free(struct members *m)
 	memset(m, 0, sizeof(*m));
 }
 
-enum name_kind member_block(const char *name, enum blk_kind *kind, int *index)
+/* "17" or "17.3" of "block/0017.3" that ends at `dot`. */
+static bool layer_name(const char *name, const char *dot, struct block *b)
+{
+	unsigned long v, piece = 0;
+	char *end;
+
+	if (strncmp(name, "block/", 6) || name[6] < '0' || name[6] > '9' || (v = strtoul(name + 6, &end, 10)) >= MAX_LAYER)
+		return false;
+	if (end != dot && (*end != '.' || end[1] < '1' || end[1] > '9' || (piece = strtoul(end + 1, &end, 10)) > MAX_PIECE ||
+	                   end != dot))
+		return false;
+	b->kind = BLK_KIND_DENSE;
+	b->index = (int)v;
+	b->piece = (int)piece;
+	return true;
+}
+
+enum name_kind member_block(const char *name, enum blk_kind *kind, int *index, int *piece)
 {
 	const char *dot = strrchr(name, '.');
 	struct block b = { 0 };
@@ -180,22 +197,15 @@ enum name_kind member_block(const char *name, enum blk_kind *kind, int *index)
 	} else if (!strncmp(name, "head.", 5)) {
 		b.kind = BLK_KIND_HEAD;
 		b.index = BLK_HEAD;
-	} else {
-		char *end;
-		unsigned long v;
-
-		if (strncmp(name, "block/", 6) || name[6] < '0' || name[6] > '9' ||
-		    (v = strtoul(name + 6, &end, 10)) >= MAX_LAYER || end != dot)
-			return NAME_OTHER;
-		b.kind = BLK_KIND_DENSE;
-		b.index = (int)v;
-	}
+	} else if (!layer_name(name, dot, &b))
+		return NAME_OTHER;
 	/* "block/17.json", "embed.x.json" are something else */
 	block_member(&b, want);
 	if (strlen(want) != (size_t)(dot - name) || strncmp(want, name, strlen(want)))
 		return NAME_OTHER;
 	*kind = b.kind;
 	*index = b.index;
+	*piece = b.piece;
 	return k;
 }
 
@@ -210,58 +220,69 @@ static int parse_index(const cJSON *v, int n_layer)
 	return -2;
 }
 
-int sequence_init(struct sequence *s, const cJSON *manifest, int n_layer)
+static void put_turn(struct sequence *s, const struct model *m, int index)
+{
+	s->pieces[s->n] = layer_pieces(m, index);
+	s->index[s->n++] = index;
+}
+
+int sequence_init(struct sequence *s, const cJSON *manifest, const struct model *m)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(manifest, "blocks"), *v;
 	int last = -2;
 
 	memset(s, 0, sizeof(*s));
-	s->index = xmalloc(((size_t)n_layer + 2) * sizeof(*s->index));
+	s->index = xmalloc(((size_t)m->n_layer + 2) * sizeof(*s->index));
+	s->pieces = xmalloc(((size_t)m->n_layer + 2) * sizeof(*s->pieces));
 	if (!list) {
-		for (int i = -1; i < n_layer; i++)
-			s->index[s->n++] = i;
-		s->index[s->n++] = BLK_HEAD;
+		for (int i = -1; i < m->n_layer; i++)
+			put_turn(s, m, i);
+		put_turn(s, m, BLK_HEAD);
 		return 0;
 	}
 	if (!cJSON_IsArray(list))
 		return err_set(ST_BAD, "'blocks' of the manifest is not a list");
 	cJSON_ArrayForEach(v, list) {
-		int i = parse_index(v, n_layer);
+		int i = parse_index(v, m->n_layer);
 
 		if (i <= last)
 			return err_set(ST_BAD, "'blocks' of the manifest is not a list of blocks in order");
-		s->index[s->n++] = last = i;
+		put_turn(s, m, last = i);
 	}
 	return 0;
 }
 
-static const char *label(int index, char *buf)
+static const char *label(int index, int piece, char *buf)
 {
-	struct block b = { .index = index, .kind = block_kind(index) };
+	struct block b = { .index = index, .piece = piece, .kind = block_kind(index) };
 
 	return block_label(&b, buf);
 }
 
-int sequence_next(struct sequence *s, int index)
+int sequence_next(struct sequence *s, int index, int piece)
 {
 	char a[32], b[32];
 
-	if (s->at < s->n && s->index[s->at] == index) {
+	if (s->at == s->n || s->index[s->at] != index || s->piece != piece)
+		return err_set(ST_BAD, "%s where %s is due", label(index, piece, a),
+		               s->at < s->n ? label(s->index[s->at], s->piece, b) : "the end");
+	if (++s->piece == s->pieces[s->at]) {
 		s->at++;
-		return 0;
+		s->piece = 0;
 	}
-	return err_set(ST_BAD, "%s where %s is due", label(index, a), s->at < s->n ? label(s->index[s->at], b) : "the end");
+	return 0;
 }
 
 int sequence_end(const struct sequence *s)
 {
 	char buf[32];
 
-	return s->at < s->n ? err_set(ST_BAD, "%s is missing", label(s->index[s->at], buf)) : 0;
+	return s->at < s->n ? err_set(ST_BAD, "%s is missing", label(s->index[s->at], s->piece, buf)) : 0;
 }
 
 void sequence_free(struct sequence *s)
 {
 	free(s->index);
+	free(s->pieces);
 	memset(s, 0, sizeof(*s));
 }

@@ -29,15 +29,16 @@ void members_free(struct members *);
 
 /* What a name in a bundle of kind "model" means. */
 enum name_kind { NAME_OTHER, NAME_NOTE, NAME_BLOCK };
-enum name_kind member_block(const char *name, enum blk_kind *kind, int *index);
+enum name_kind member_block(const char *name, enum blk_kind *kind, int *index, int *piece);
 
 /* The blocks that a bundle holds, in order: all of a model's, or those that "blocks" of the manifest lists. */
 struct sequence {
 	int *index;                     /* [n] BLK_EMBED, layers, BLK_HEAD */
-	int n, at;
+	int *pieces;                    /* [n] in which they come */
+	int n, at, piece;               /* whose turn it is */
 };
-int sequence_init(struct sequence *, const cJSON *manifest, int n_layer);       /* -1: error set (ST_BAD) */
-int sequence_next(struct sequence *, int index);        /* is it index's turn?  -1: error set (ST_BAD) */
+int sequence_init(struct sequence *, const cJSON *manifest, const struct model *);      /* -1: error set (ST_BAD) */
+int sequence_next(struct sequence *, int index, int piece);     /* is it their turn?  -1: error set (ST_BAD) */
 int sequence_end(const struct sequence *);              /* have all passed? */
 void sequence_free(struct sequence *);
 

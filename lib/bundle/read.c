@@ -305,7 +305,7 @@ static int read_manifest(struct bundle_in *in)
 	in->model = xmalloc(sizeof(*in->model));
 	if (model_parse(in->model, cJSON_GetObjectItemCaseSensitive(in->manifest, "model")) < 0)
 		return -1;
-	return sequence_init(&in->seq, in->manifest, in->model->n_layer);
+	return sequence_init(&in->seq, in->manifest, in->model);
 }
 
 struct bundle_in *bundle_open(const char *path)
@@ -428,7 +428,7 @@ static int classify(struct bundle_in *in)
 	struct block b = { 0 };
 	char want[40];
 
-	switch (in->model ? member_block(m->name, &m->blk, &m->index) : NAME_OTHER) {
+	switch (in->model ? member_block(m->name, &m->blk, &m->index, &m->piece) : NAME_OTHER) {
 	case NAME_NOTE:
 		if (in->note.text)
 			break;
@@ -436,13 +436,14 @@ static int classify(struct bundle_in *in)
 	case NAME_BLOCK:
 		b.kind = m->blk;
 		b.index = m->index;
+		b.piece = m->piece;
 		if (!in->note.text && m->blk == BLK_KIND_DENSE)
 			return err_set(ST_BAD, "'%s' without its note", m->name);
 		strcat(strcpy(want, block_member(&b, (char[32]){ 0 })), ".json");
 		if (in->note.text && strcmp(want, in->note.name))
 			break;
 		m->kind = M_BLOCK;
-		return sequence_next(&in->seq, m->index) < 0 ? -1 : 1;
+		return sequence_next(&in->seq, m->index, m->piece) < 0 ? -1 : 1;
 	case NAME_OTHER:
 		if (in->note.text)
 			break;
@@ -509,6 +510,7 @@ int bundle_get_block(struct bundle_in *in, struct block *b)
 	if (take(in, true) < 0)
 		return -1;
 	block_init(b, in->m.index, in->m.blk, 0);
+	b->piece = in->m.piece;
 	note = in->note.json;
 	in->note.json = NULL;
 	if (slurp(in, &b->mem, UINT64_MAX, &buf, &len) < 0)

@@ -168,16 +168,20 @@ static cJSON *versioned(cJSON *manifest)
 static int order(struct bundle_out *o, const cJSON *manifest)
 {
 	const char *kind = "";
-	int64_t layers = 0;
+	struct model *m;
+	int r;
 
 	if (json_str(manifest, "kind", &kind) <= 0)
 		return err_set(ST_FAIL, "a manifest without 'kind'");
 	o->model = !strcmp(kind, "model");
 	if (!o->model)
 		return 0;
-	if (json_int(cJSON_GetObjectItemCaseSensitive(manifest, "model"), "n_layer", 1, MAX_LAYER, &layers) <= 0)
-		return err_set(ST_FAIL, "a manifest without a model's 'n_layer'");
-	return sequence_init(&o->seq, manifest, (int)layers);
+	m = xmalloc(sizeof(*m));
+	r = model_parse(m, cJSON_GetObjectItemCaseSensitive(manifest, "model"));
+	if (r == 0)
+		r = sequence_init(&o->seq, manifest, m);
+	free(m);
+	return r;
 }
 
 /* The run that was stopped began with the same: the key of the run should say so already. */
@@ -270,7 +274,7 @@ int bundle_redo(struct bundle_out *o, const cJSON **step, struct block *b)
 {
 	enum blk_kind kind;
 	const cJSON *s;
-	int index;
+	int index, piece;
 
 	if (!o->journal || o->redone == journal_steps(o->journal)) {
 		if (o->redoing && o->seq.at)
@@ -286,8 +290,8 @@ int bundle_redo(struct bundle_out *o, const cJSON **step, struct block *b)
 	if (members_take(&o->done, cJSON_GetObjectItemCaseSensitive(s, "members")) < 0 || o->done.n == o->stepped)
 		return err_at("journal of '%s'", out_name(o->out));
 	o->stepped = o->done.n;
-	if (o->model && member_block(o->done.e[o->done.n - 1].name, &kind, &index) == NAME_BLOCK &&
-	    sequence_next(&o->seq, index) < 0)
+	if (o->model && member_block(o->done.e[o->done.n - 1].name, &kind, &index, &piece) == NAME_BLOCK &&
+	    sequence_next(&o->seq, index, piece) < 0)
 		return -1;
 	if (step)
 		*step = s;
@@ -323,7 +327,7 @@ int bundle_put_block(struct bundle_out *o, const struct block *b)
 	struct arena mem = { 0 };
 	char base[32], name[64];
 	cJSON *note = block_note(b);
-	int n, r = sequence_next(&o->seq, b->index);
+	int n, r = sequence_next(&o->seq, b->index, b->piece);
 	const struct tensor *t = block_encode(b, &mem, &n);
 
 	block_member(b, base);
@@ -351,7 +355,7 @@ int bundle_pass(struct bundle_out *o, struct bundle_in *in)
 		return err_set(ST_FAIL, "%s: nothing to pass on", bundle_name(in));
 	size = m->size;
 	if (m->kind == M_BLOCK) {
-		if (sequence_next(&o->seq, m->index) < 0)
+		if (sequence_next(&o->seq, m->index, m->piece) < 0)
 			return -1;
 		text = bundle_note_text(in, &name, &n);
 		if (text && bundle_put(o, name, text, n) < 0)

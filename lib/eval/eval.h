@@ -20,10 +20,11 @@ struct pass {
 	struct block embed, head;
 	bool have_embed, have_head;
 	int blocks;                     /* layers done */
+	bool within;                    /* the next one is done in part */
 	uint64_t sum;                   /* digest of all blocks read so far */
 };
 int pass_open(struct pass *, const char *path, const char *device, int dtype, const struct tokens *);
-int pass_step(struct pass *);           /* one block further: 1; 0: head bound, trailer verified; -1: error set */
+int pass_step(struct pass *);           /* one block, wholly, further: 1; 0: head bound, trailer verified; -1: error set */
 int pass_skip(struct pass *, int blocks);       /* reads on, and runs nothing, until so many layers are behind */
 void pass_close(struct pass *);
 /* What -n says of a run over n models with `results` bytes of results a token. */

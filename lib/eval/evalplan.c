@@ -20,18 +20,27 @@ static double one(struct plan *p, struct pass *e, int T, double other)
 	enum dtype mm = calib_dev(e->c)->mm;
 	double C = m->d_model, F = m->d_ff, q = (double)m->n_head * m->d_head, kv = (double)m->n_kv * m->d_head;
 	double element = (double)dtype_size(mm), batch = (double)need.batch, states = other + (double)need.memory;
-	double weights, table;
-	double plain = layer_weights(m, 0) * (double)dtype_size(m->dtype);
+	double weights = 0, table;
 	bool tied = m->flags & MF_TIED;
 
 	plan_memory(p, embed, states + p->embed);
 	plan_bytes(p, embed, p->embed);
-	/* weights that are codes, or of another type than products, are there twice */
-	weights = p->block + (p->block < 0.9 * plain || m->dtype != mm ? layer_weights(m, 0) * element : 0);
+	/* weights that are codes, or of another type than products, are there twice; experts come one by one */
+	for (int i = 0; i < m->n_layer; i++) {
+		bool twice = p->element < 0.9 * (double)dtype_size(m->dtype) || m->dtype != mm;
+
+		for (int k = 0; k < layer_pieces(m, i); k++) {
+			double n = plan_piece(p, m, i, k), copies = k ? n / m->piece_experts : n;
+
+			n += twice ? copies / p->element * element : 0;
+			weights = n > weights ? n : weights;
+		}
+	}
 	plan_memory(p, forward, states + (tied && !p->mapped ? p->embed : 0) + weights + (double)need.buffers +
 	                        batch * (C * element + (q + 2 * kv) * 4 + (element < 4 ? 4 * kv : 0)) +
 	                        (double)need.wide * F * (m->gated ? 8 : 4) + batch * model_width(m) * element);
-	plan_bytes(p, forward, p->block * m->n_layer);
+	for (int i = 0; i < m->n_layer; i++)
+		plan_bytes(p, forward, plan_layer(p, m, i));
 	for (int i = 0; i < m->n_layer; i++)
 		plan_flops(p, forward, (double)need.tokens * layer_flops(m, i, T), true, FORWARD);
 	p->stage[forward].disk += (double)need.disk;
@@ -54,7 +63,7 @@ void eval_plan(struct pass *const *e, int n, const struct tokens *t, double resu
 		else {                  /* its sizes, not its measures */
 			p.mapped = more.mapped;
 			p.embed = more.embed;
-			p.block = more.block;
+			p.element = more.element;
 		}
 		held = one(&p, e[i], (int)t->T, held);
 	}

@@ -62,6 +62,7 @@ static int load(struct whole *w, const char *path)
 	struct member m;
 	bool embed = false, head = false;
 	int layers = 0, r;
+	struct block more;
 
 	if (!(w->in = bundle_open(path)))
 		return -1;
@@ -74,8 +75,12 @@ static int load(struct whole *w, const char *path)
 		if (m.kind != M_BLOCK)
 			continue;
 		if (bundle_get_block(w->in, m.blk == BLK_KIND_EMBED ? &w->embed : m.blk == BLK_KIND_HEAD ? &w->head :
-		                            &w->blk[layers]) < 0)
+		                            m.piece ? &more : &w->blk[layers]) < 0)
 			return -1;
+		if (m.piece) {
+			block_append(&w->blk[layers - 1], &more);
+			continue;
+		}
 		embed |= m.blk == BLK_KIND_EMBED;
 		head |= m.blk == BLK_KIND_HEAD;
 		layers += m.blk == BLK_KIND_DENSE;

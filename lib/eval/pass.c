@@ -57,14 +57,21 @@ static int at(struct pass *p, const struct block *b)
 	return err_at("%s: %s", bundle_name(p->in), block_label(b, buf));
 }
 
+/* A piece of a layer is behind. */
+static void count(struct pass *p, int index, int piece)
+{
+	p->within = piece + 1 < layer_pieces(p->m, index);
+	p->blocks += !p->within;
+}
+
 static int layer(struct pass *p, struct block *b)
 {
 	int r = calib_block(p->c, b, NULL);
 
 	if (r < 0)
 		at(p, b);
+	count(p, b->index, b->piece);
 	block_free(b);
-	p->blocks++;
 	return r < 0 ? -1 : 1;
 }
 
@@ -114,7 +121,7 @@ int pass_skip(struct pass *p, int blocks)
 		} else if (m.blk == BLK_KIND_HEAD)
 			r = 0;
 		else
-			p->blocks++;
+			count(p, m.index, m.piece);
 		if (account(p) < 0)
 			return -1;
 	}
@@ -126,11 +133,14 @@ int pass_step(struct pass *p)
 	struct member m;
 	int r;
 
-	while ((r = bundle_next(p->in, &m)) > 0)
-		if (m.kind == M_BLOCK) {
-			progress_at(m.blk == BLK_KIND_HEAD ? p->m->n_layer : m.index + 1);
-			return take(p, &m);
-		}
+	while ((r = bundle_next(p->in, &m)) > 0) {
+		if (m.kind != M_BLOCK)
+			continue;
+		progress_at(m.blk == BLK_KIND_HEAD ? p->m->n_layer : m.index + 1);
+		r = take(p, &m);
+		if (r < 0 || !p->within)
+			return r;
+	}
 	if (r < 0)
 		return -1;
 	if (!p->have_embed || !p->have_head || p->blocks != p->m->n_layer)

@@ -299,9 +299,9 @@ static void print_json(struct explain *e, int r)
 	json_print(e->row);
 }
 
-int import_explain(const char *path, enum dtype dtype, const struct description *how, bool json)
+int import_explain(const char *path, const struct import_opts *o, bool json)
 {
-	struct explain e = { .s = source_open(path, dtype), .how = how, .row = json_obj(), .knobs = json_arr(), .tensors = json_arr(),
+	struct explain e = { .s = source_open(path, o->dtype), .how = o->how, .row = json_obj(), .knobs = json_arr(), .tensors = json_arr(),
 	                     .idle = json_arr() };
 	int r = -1;
 

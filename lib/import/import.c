@@ -8,7 +8,7 @@
 #include "base/opt.h"
 #include "base/progress.h"
 #include "base/tally.h"
-#include "bundle/bundle.h"
+#include "bundle/members.h"
 #include "bundle/pg.h"
 #include "import/carry.h"
 #include "model/names.h"
@@ -21,8 +21,8 @@
 #include <xxhash.h>
 
 struct import {
+	const struct import_opts *o;
 	struct source *s;
-	const struct description *how;  /* or NULL: by the row of its architecture */
 	struct model m;
 	const struct family *f;
 	struct map map;
@@ -34,15 +34,28 @@ struct import {
 	struct memo memo;
 };
 
+/* Experts of a layer are cut into the fewest pieces of at most `limit` bytes, as even as they go; 0: not. */
+static void cut(struct model *m, int64_t limit)
+{
+	double one = 3.0 * m->d_expert * m->d_model * (double)dtype_size(m->dtype), all = one * m->n_expert;
+	int pieces;
+
+	if (!limit || all <= (double)limit)
+		return;
+	m->piece_experts = one < (double)limit ? (int)((double)limit / one) : 1;
+	pieces = (m->n_expert + m->piece_experts - 1) / m->piece_experts;
+	m->piece_experts = (m->n_expert + pieces - 1) / pieces;
+}
+
 static int resolve(struct import *im)
 {
 	const struct family *row;
 	const struct wrap *wrap = NULL;
 
-	if (im->how) {
-		if (description_knobs(im->how, &im->m, im->s->config) < 0)
+	if (im->o->how) {
+		if (description_knobs(im->o->how, &im->m, im->s->config) < 0)
 			return -1;
-		im->f = im->how->f;
+		im->f = im->o->how->f;
 	} else {
 		if (!(row = family_of(im->s->config)) || family_knobs(&im->m, row, im->s->config) < 0)
 			return -1;
@@ -52,6 +65,7 @@ static int resolve(struct import *im)
 	if (source_floats(im->s) < 0 || map_source(&im->map, im->s, &im->m, im->f, wrap) < 0)
 		return -1;
 	carry_sort(&im->map);
+	cut(&im->m, im->o->piece);
 	return !im->map.ncarry || (im->carried = carry_list(&im->map)) ? 0 : -1;
 }
 
@@ -60,10 +74,18 @@ static int read_tensor(struct import *im, int i, void *data)
 	return source_read(im->s, i, data) < 0 ? err_at("tensor '%s'", im->s->t[i].name) : 0;
 }
 
+/* The role's rows of an expert, among those of all. */
+static int load_stacked(struct import *im, const struct slot *s, const struct want *w, int layer, struct tensor *t)
+{
+	int64_t from, n;
+
+	map_span(&im->map, s, layer, w->part, w->expert, &from, &n);
+	return im->s->read(im->s, s->src, from, n, t->data) < 0 ? err_at("tensor '%s'", im->s->t[s->src].name) : 0;
+}
+
 /* The role's rows of a fused tensor, which is read once for all of its roles. */
 static int load_rows(struct import *im, const struct slot *s, const struct want *w, int layer, struct tensor *t)
 {
-	bool expert = s->fuse->kind == FUSE_EXPERT;
 	const struct tensor *src = &im->s->t[s->src];
 	size_t row = (size_t)tensor_cols(t) * dtype_size(t->dt);
 	char *to = t->data;
@@ -79,7 +101,7 @@ static int load_rows(struct import *im, const struct slot *s, const struct want 
 			return -1;
 		im->fused = s->src;
 	}
-	for (int k = expert ? w->expert : 0; k < (expert ? w->expert + 1 : map_spans(&im->map, s)); k++) {
+	for (int k = 0; k < map_spans(&im->map, s); k++) {
 		map_span(&im->map, s, layer, w->part, k, &from, &n);
 		memcpy(to, im->whole + (size_t)from * row, (size_t)n * row);
 		to += (size_t)n * row;
@@ -112,7 +134,7 @@ static int load(struct import *im, struct block *b, int k, const struct slot *s,
 	if (s->heads && role_expert(w->role))
 		r = read_tensor(im, s->heads[w->expert], t->data);
 	else
-		r = s->fuse ? load_rows(im, s, w, b->index, t) : s->heads ? load_heads(im, s, t) : read_tensor(im, s->src, t->data);
+		r = s->fuse ? (s->fuse->kind == FUSE_EXPERT ? load_stacked : load_rows)(im, s, w, b->index, t) : s->heads ? load_heads(im, s, t) : read_tensor(im, s->src, t->data);
 	if (r < 0)
 		return -1;
 	bad = first_nonfinite(t->data, t->dt, (size_t)tensor_count(t));
@@ -182,7 +204,7 @@ static int put_all_carried(struct import *im)
 struct coming {
 	struct import *im;
 	enum blk_kind kind;
-	int index;
+	int index, piece;
 	struct block b;
 };
 
@@ -195,11 +217,12 @@ static int load_block(void *arg)
 	struct want w = first;
 	int n = 0, r = 0;
 
-	while (model_wants(&im->m, c->index, &w))
+	while (piece_wants(&im->m, c->index, c->piece, &w))
 		n++;
 	block_init(&c->b, c->index, c->kind, n);
+	c->b.piece = c->piece;
 	n = 0;
-	for (w = first; r == 0 && model_wants(&im->m, c->index, &w); n++)
+	for (w = first; r == 0 && piece_wants(&im->m, c->index, c->piece, &w); n++)
 		r = load(im, &c->b, n, &(*s)[w.role][w.part], &w);
 	free(im->whole);
 	im->whole = NULL;
@@ -209,14 +232,15 @@ static int load_block(void *arg)
 	return r;
 }
 
-/* The i-th in the order of execution. */
-static struct coming *nth(struct import *im, int i, struct coming *c)
+/* The next in the order of execution; false: there is none. */
+static bool next_piece(struct sequence *seq, struct import *im, struct coming *c)
 {
-	int L = im->m.n_layer;
-
-	*c = (struct coming){ .im = im, .kind = i == 0 ? BLK_KIND_EMBED : i <= L ? BLK_KIND_DENSE : BLK_KIND_HEAD,
-	                      .index = i == 0 ? BLK_EMBED : i <= L ? i - 1 : BLK_HEAD };
-	return c;
+	if (seq->at == seq->n)
+		return false;
+	*c = (struct coming){ .im = im, .kind = block_kind(seq->index[seq->at]), .index = seq->index[seq->at],
+	                      .piece = seq->piece };
+	sequence_next(seq, c->index, c->piece);
+	return true;
 }
 
 static int put_block(struct import *im, struct block *b)
@@ -229,25 +253,28 @@ static int put_block(struct import *im, struct block *b)
 }
 
 /* While one block is written, the next is read. */
-static int put_blocks(struct import *im)
+static int put_sequence(struct import *im, struct sequence *seq)
 {
-	int n = im->m.n_layer + 2, i = 0, r;
 	struct aside reader = { 0 };
 	struct coming c[2];
+	bool more;
+	int i = 0, r;
 
-	while ((r = i < n ? redone(im, 0) : 0) > 0)
-		i++;
-	if (r == 0 && i < n)
-		aside_start(&reader, load_block, nth(im, i, &c[i % 2]));
-	for (; r == 0 && i < n; i++) {
-		progress_at(i ? i - 1 : 0);
+	while ((more = next_piece(seq, im, &c[0])) && (r = redone(im, 0)) != 0)
+		if (r < 0)
+			return -1;
+	if (more)
+		aside_start(&reader, load_block, &c[0]);
+	for (r = 0; r == 0 && more; i++) {
+		progress_at(c[i % 2].kind == BLK_KIND_HEAD ? im->m.n_layer : c[i % 2].index < 0 ? 0 : c[i % 2].index);
 		tally_enter(&tally_read);
 		r = aside_wait(&reader);
 		tally_leave(&tally_read, 0);
 		if (r < 0)
 			break;
-		if (i + 1 < n)
-			aside_start(&reader, load_block, nth(im, i + 1, &c[(i + 1) % 2]));
+		more = next_piece(seq, im, &c[(i + 1) % 2]);
+		if (more)
+			aside_start(&reader, load_block, &c[(i + 1) % 2]);
 		r = put_block(im, &c[i % 2].b);
 		block_free(&c[i % 2].b);
 	}
@@ -256,6 +283,15 @@ static int put_blocks(struct import *im)
 		if (reader.r == 0)
 			block_free(&c[i % 2].b);
 	}
+	return r;
+}
+
+static int put_blocks(struct import *im)
+{
+	struct sequence seq;
+	int r = sequence_init(&seq, NULL, &im->m) < 0 ? -1 : put_sequence(im, &seq);
+
+	sequence_free(&seq);
 	return r;
 }
 
@@ -303,8 +339,8 @@ static cJSON *manifest(const struct import *im, const char **stage)
 	}
 	snprintf(hex, sizeof(hex), "xxh3:%016llx", (unsigned long long)im->s->digest);
 	json_put_str(in, "source", hex);
-	if (im->how && im->how->digest) {
-		snprintf(hex, sizeof(hex), "xxh3:%016llx", (unsigned long long)im->how->digest);
+	if (im->o->how && im->o->how->digest) {
+		snprintf(hex, sizeof(hex), "xxh3:%016llx", (unsigned long long)im->o->how->digest);
 		json_put_str(in, "model", hex);
 	}
 	*stage = pg_append(man, in);
@@ -319,8 +355,8 @@ static struct bundle_out *create(const struct import *im, const char *path, cJSO
 		return bundle_create(path, man);
 	key = journal_key();
 	key_digest(key, "source", XXH3_64bits_withSeed(&im->s->digest, sizeof(im->s->digest), im->s->stamp));
-	if (im->how)
-		key_digest(key, "model", im->how->digest);
+	if (im->o->how)
+		key_digest(key, "model", im->o->how->digest);
 	return bundle_resume(path, man, key);
 }
 
@@ -356,9 +392,9 @@ static int write_bundle(struct import *im, const char *path)
 	return r;
 }
 
-int import_run(const char *path, const char *out, enum dtype dtype, const struct description *how)
+int import_run(const char *path, const char *out, const struct import_opts *o)
 {
-	struct import im = { .s = source_open(path, dtype), .how = how, .fused = -1 };
+	struct import im = { .s = source_open(path, o->dtype), .o = o, .fused = -1 };
 	int r;
 
 	if (!im.s)

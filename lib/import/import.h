@@ -5,10 +5,15 @@
 #include "import/describe.h"
 #include "import/source.h"
 
+struct import_opts {
+	enum dtype dtype;               /* of source_open */
+	int64_t piece;                  /* bytes of experts that a piece of a layer holds at most; 0: any number */
+	const struct description *how;  /* or NULL: by the row of its architecture */
+};
 /* Writes the bundle at out (NULL or "-": standard output).  -1: error set, nothing is left behind. */
-int import_run(const char *path, const char *out, enum dtype dtype, const struct description *);    /* or NULL */
+int import_run(const char *path, const char *out, const struct import_opts *);
 /* Writes what import_run would do, and why, on standard output, as far as it comes.  -1: error set. */
-int import_explain(const char *path, enum dtype dtype, const struct description *, bool json);
+int import_explain(const char *path, const struct import_opts *, bool json);
 void import_list(bool json);            /* the families and what they allow, on standard output */
 
 #endif

@@ -242,7 +242,27 @@ bool role_shape(const struct model *m, int index, enum role r, enum part p, int 
 	return has;
 }
 
-bool model_wants(const struct model *m, int index, struct want *w)
+int layer_pieces(const struct model *m, int index)
+{
+	if (!m->piece_experts || index < 0 || index >= m->n_layer || !m->moe[index])
+		return 1;
+	return 1 + (m->n_expert + m->piece_experts - 1) / m->piece_experts;
+}
+
+void piece_experts(const struct model *m, int index, int piece, int *from, int *to)
+{
+	int n = m->n_expert;
+
+	*from = 0;
+	*to = layer_pieces(m, index) == 1 ? n : 0;
+	if (piece > 0) {
+		*from = (piece - 1) * m->piece_experts;
+		*to = n - *from < m->piece_experts ? n : *from + m->piece_experts;
+	}
+}
+
+/* The next one, of the experts those in [from, to); without `rest` nothing but experts'. */
+static bool next_want(const struct model *m, int index, int from, int to, bool rest, struct want *w)
 {
 	enum blk_kind kind = block_kind(index);
 
@@ -251,19 +271,33 @@ bool model_wants(const struct model *m, int index, struct want *w)
 			w->part = P_WEIGHT;
 		else if (w->part + 1 < P_N)
 			w->part++;
-		else if (role_expert(w->role) && w->expert + 1 < m->n_expert) {
+		else if (role_expert(w->role) && w->expert + 1 < to) {
 			w->expert++;
 			w->part = P_WEIGHT;
 		} else {
 			w->role++;
-			w->expert = 0;
+			w->expert = role_expert(w->role) ? from : 0;
 			w->part = P_WEIGHT;
 		}
 		if (w->role >= R_N)
 			return false;
-		if (roles[w->role].home == kind && role_shape(m, index, w->role, w->part, &w->nd, w->dim))
+		if (roles[w->role].home == kind && (role_expert(w->role) ? w->expert < to : rest) &&
+		    role_shape(m, index, w->role, w->part, &w->nd, w->dim))
 			return true;
 	}
+}
+
+bool model_wants(const struct model *m, int index, struct want *w)
+{
+	return next_want(m, index, 0, m->n_expert, true, w);
+}
+
+bool piece_wants(const struct model *m, int index, int piece, struct want *w)
+{
+	int from, to;
+
+	piece_experts(m, index, piece, &from, &to);
+	return next_want(m, index, from, to, piece == 0, w);
 }
 
 const char *want_name(const struct want *w, char *buf)
@@ -278,12 +312,12 @@ const char *want_name(const struct want *w, char *buf)
 
 int block_find_expert(const struct block *b, enum role role, enum part part, int expert)
 {
-	enum role r;
-	enum part p;
-	int e;
+	struct want w = { .role = role, .part = part, .expert = expert };
+	char name[64];
 
+	want_name(&w, name);
 	for (int i = 0; i < b->nt; i++)
-		if (b->t[i].name && !role_parse(b->t[i].name, &r, &p, &e) && r == role && p == part && e == expert)
+		if (b->t[i].name && !strcmp(b->t[i].name, name))
 			return i;
 	return -1;
 }
@@ -349,6 +383,24 @@ void block_quantize(struct block *b, int i, const struct qrec *q)
 	b->fate[i] = FATE_QUANTIZED;
 }
 
+void block_append(struct block *b, struct block *piece)
+{
+	struct block was = *b;
+	int n = was.nt;
+
+	block_room(b, n + piece->nt);
+	for (int i = 0; i < b->nt; i++) {
+		const struct block *from = i < n ? &was : piece;
+		int k = i < n ? i : i - n;
+
+		b->t[i] = from->t[k];
+		b->q[i] = from->q[k];
+		b->fate[i] = from->fate[k];
+	}
+	arena_join(&b->mem, &piece->mem);
+	block_free(piece);
+}
+
 void block_free(struct block *b)
 {
 	cJSON_Delete(b->note);
@@ -358,16 +410,30 @@ void block_free(struct block *b)
 
 const char *block_label(const struct block *b, char *buf)
 {
-	if (b->kind == BLK_KIND_DENSE)
+	if (b->kind == BLK_KIND_DENSE && b->piece)
+		snprintf(buf, 32, "block %d.%d", b->index, b->piece);
+	else if (b->kind == BLK_KIND_DENSE)
 		snprintf(buf, 32, "block %d", b->index);
 	else
 		snprintf(buf, 32, "%s", b->kind == BLK_KIND_EMBED ? "embed" : "head");
 	return buf;
 }
 
+void block_put(const struct block *b, cJSON *row)
+{
+	char buf[32];
+
+	if (b->kind == BLK_KIND_DENSE && !b->piece)
+		json_put_num(row, "block", b->index);
+	else
+		json_put_str(row, "block", block_label(b, buf) + (b->piece ? strlen("block ") : 0));
+}
+
 const char *block_member(const struct block *b, char *buf)
 {
-	if (b->kind == BLK_KIND_DENSE)
+	if (b->kind == BLK_KIND_DENSE && b->piece)
+		snprintf(buf, 32, "block/%04d.%d", b->index, b->piece);
+	else if (b->kind == BLK_KIND_DENSE)
 		snprintf(buf, 32, "block/%04d", b->index);
 	else
 		snprintf(buf, 32, "%s", b->kind == BLK_KIND_EMBED ? "embed" : "head");

@@ -1,4 +1,4 @@
-/* The unit of the stream: a layer, the embedding or the head, wholly in memory. */
+/* The unit of the stream: a layer or a piece of one, the embedding or the head, wholly in memory. */
 #ifndef BLOCK_H
 #define BLOCK_H
 
@@ -34,6 +34,11 @@ bool role_expert(enum role);                                    /* there is one 
 /* "attn.q", "expert.3.gate": what rules match and reports say.  buf of 64. */
 const char *role_label(enum role, int expert, char *buf);
 
+/* A layer whose experts are too large for memory together comes in pieces: piece 0 is all but its experts, piece k > 0
+ * the kth m->piece_experts of them.  Other layers are their own piece 0. */
+int layer_pieces(const struct model *, int index);
+void piece_experts(const struct model *, int index, int piece, int *from, int *to);     /* [*from, *to) are in it */
+
 /* A tensor that a model has. */
 struct want {
 	enum role role;
@@ -45,6 +50,7 @@ struct want {
  * WANT_FIRST goes before the first. */
 #define WANT_FIRST { .part = P_N }
 bool model_wants(const struct model *, int index, struct want *);
+bool piece_wants(const struct model *, int index, int piece, struct want *);    /* of a piece of the layer */
 const char *want_name(const struct want *, char *buf);          /* "attn.q.weight"; buf of 64 */
 /* Shape that the model demands of a role's part in a layer (any, at the ends): nd and dim set; false where there is
  * none. */
@@ -56,6 +62,7 @@ enum tensor_fate { FATE_KEPT, FATE_CHANGED, FATE_QUANTIZED };
 
 struct block {
 	int index;                      /* layer, BLK_EMBED or BLK_HEAD */
+	int piece;                      /* of the layer */
 	enum blk_kind kind;
 	int nt;
 	struct tensor *t;               /* [nt], in stored order; data NULL where q[i] holds the tensor */
@@ -76,10 +83,13 @@ void block_room(struct block *, int nt);        /* room anew: what it held is fo
 int block_f32(const struct block *, int i, int64_t r0, int64_t r1, float *w);
 /* Puts a quantized tensor in place of tensor i: takes *q (whose arrays are in the block's arena). */
 void block_quantize(struct block *, int i, const struct qrec *q);
+/* Moves the tensors of a further piece of the layer to the end of b. */
+void block_append(struct block *b, struct block *piece);
 void block_free(struct block *);
-/* "block 17", "embed", "head": for messages.  buf of 32. */
+/* "block 17", "block 17.3" for a piece, "embed", "head": for messages.  buf of 32. */
 const char *block_label(const struct block *, char *buf);
-/* Member name without extension: "block/0017", "embed", "head".  buf of 32. */
+void block_put(const struct block *, cJSON *row);       /* as "block" in a table: 17, "17.3", "embed", "head" */
+/* Member name without extension: "block/0017", "block/0017.3", "embed", "head".  buf of 32. */
 const char *block_member(const struct block *, char *buf);
 
 #endif

@@ -59,6 +59,7 @@ static const struct field fields[] = {
 	{ "top_k", INT, M(top_k), 0, 1 << 10, NULL, LATER },
 	{ "d_expert", INT, M(d_expert), 0, 1 << 20, NULL, LATER },
 	{ "d_shared", INT, M(d_shared), 0, 1 << 20, NULL, LATER },
+	{ "piece_experts", INT, M(piece_experts), 0, 1 << 14, NULL, LATER },
 	{ "shared_gate", BOOL, M(shared_gate), 0, 0, NULL, LATER },
 	{ "norm_topk", BOOL, M(norm_topk), 0, 0, NULL, LATER },
 	{ "router", WORD, M(router), 0, 0, router_words, LATER },

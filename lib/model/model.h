@@ -73,6 +73,7 @@ struct model {
 	 * d_shared that all share (0: none), which shared_gate weighs by a sigmoid.  See moe.h for the rest. */
 	int n_expert, top_k, d_expert, d_shared;
 	bool moe[MAX_LAYER];
+	int piece_experts;              /* experts in a piece of a layer (block.h); 0: layers are whole */
 	bool shared_gate, norm_topk, router_bias;
 	enum router router;
 	int n_group, topk_group;        /* experts are first chosen by groups; n_group 0: not */

@@ -123,15 +123,17 @@ static int join(const struct pack *p, const struct join *j, struct block *out)
 	return 0;
 }
 
-/* Experts stacked in one tensor [experts, rows of their roles, columns]: floats alone. */
+/* Experts stacked in one tensor [experts, rows of their roles, columns]: floats alone.  Of a piece, its own. */
 static int join_experts(const struct pack *p, const struct block *b, const struct fuse *f, struct block *out)
 {
 	struct join j = { .b = b, .f = f, .spans = 1 };
 	struct tensor *t = &out->t[out->nt];
 	size_t one = 0;
 	char *all = NULL;
+	int from, to;
 
-	for (int e = 0; e < p->m->n_expert; e++) {
+	piece_experts(p->m, b->index, b->piece, &from, &to);
+	for (int e = from; e < to; e++) {
 		struct tensor *part = &out->t[out->nt];
 
 		for (int k = 0; k < f->n; k++) {
@@ -145,14 +147,14 @@ static int join_experts(const struct pack *p, const struct block *b, const struc
 		out->nt--;
 		if (!all) {
 			one = tensor_bytes(part);
-			all = arena_alloc(&out->mem, one * (size_t)p->m->n_expert);
+			all = arena_alloc(&out->mem, one * (size_t)(to - from));
 		}
-		memcpy(all + (size_t)e * one, part->data, one);
+		memcpy(all + (size_t)(e - from) * one, part->data, one);
 	}
 	t->nd = 3;
 	t->dim[2] = t->dim[1];
 	t->dim[1] = t->dim[0];
-	t->dim[0] = p->m->n_expert;
+	t->dim[0] = to - from;
 	t->data = all;
 	out->nt++;
 	return 0;
@@ -188,16 +190,18 @@ int pack_join(const struct pack *p, const struct block *b, struct block *out)
 	struct join j;
 	enum role r;
 	enum part part;
-	int expert;
+	int expert, from, to;
 
 	block_init(out, b->index, b->kind, room(p, b));
+	out->piece = b->piece;
 	out->nt = 0;
+	piece_experts(p->m, b->index, b->piece, &from, &to);
 	for (int i = 0; i < b->nt; i++) {
 		const struct fuse *f = NULL;
 
 		if (role_parse(b->t[i].name, &r, &part, &expert) == 0) {
 			f = family_fuse(p->f, r);
-			if (f && (r != f->role[0] || expert > 0))
+			if (f && (r != f->role[0] || (role_expert(r) && expert > from)))
 				continue;               /* joined with the first */
 			if (f && f->kind == FUSE_EXPERT) {
 				if (join_experts(p, b, f, out) < 0)

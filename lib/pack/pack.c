@@ -6,6 +6,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/progress.h"
+#include "bundle/members.h"
 #include "model/names.h"
 #include "op/meter.h"
 #include "pack/shard.h"
@@ -57,6 +58,17 @@ void pack_put(struct pack *p, const char *name, enum dtype dt, int nd, const int
 	shards_write(p->sh, data, tensor_bytes(&t));
 }
 
+/* Tensor t of block b follows; of stacked experts those of a piece, behind those of the pieces before. */
+static void begin_tensor(struct pack *p, const struct block *b, const struct tensor *t, const char *name, enum dtype dt)
+{
+	int64_t dim[MAXDIM];
+
+	memcpy(dim, t->dim, sizeof(dim));
+	if (b->piece && t->nd == 3)
+		dim[0] = p->m->n_expert;
+	shards_begin(p->sh, name, dt, t->nd, dim);
+}
+
 int pack_float(struct pack *p, const struct block *b, int i, const char *name, enum dtype dt)
 {
 	enum { ROWS = 64 };
@@ -68,14 +80,15 @@ int pack_float(struct pack *p, const struct block *b, int i, const char *name, e
 	int r = 0;
 
 	if (!quant && (dt == DT_NONE || dt == t->dt)) {
-		pack_put(p, name, t->dt, t->nd, t->dim, t->data);
+		begin_tensor(p, b, t, name, t->dt);
+		shards_write(p->sh, t->data, tensor_bytes(t));
 		return 0;
 	}
 	if (dt == DT_NONE)
 		dt = p->m->dtype;
 	f = xmalloc((size_t)(ROWS * cols) * sizeof(*f));
 	o = xmalloc((size_t)(ROWS * cols) * dtype_size(dt));
-	shards_begin(p->sh, name, dt, t->nd, t->dim);
+	begin_tensor(p, b, t, name, dt);
 	for (int64_t k = 0; k < rows && r == 0 && bad < 0; k += ROWS) {
 		int64_t end = k + ROWS < rows ? k + ROWS : rows;
 		size_t n = (size_t)((end - k) * cols);
@@ -257,32 +270,19 @@ static int carried(struct pack *p, const struct packer *pk, struct bundle_in *in
 	return r < 0 ? -1 : 1;
 }
 
-/* Every block of the model, once, in order. */
-static int in_order(const struct pack *p, const struct block *b, int *next)
-{
-	struct block want = { .index = *next == 0 ? BLK_EMBED : *next > p->m->n_layer ? BLK_HEAD : *next - 1 };
-	char a[32], c[32];
-
-	if (*next > p->m->n_layer + 1 || b->index != want.index)
-		return err_set(ST_BAD, "%s of %d comes where %s should", block_label(b, a), p->m->n_layer,
-		               *next > p->m->n_layer + 1 ? "the end" : block_label(&want, c));
-	++*next;
-	return 0;
-}
-
-static int one_block(struct pack *p, const struct packer *pk, struct bundle_in *in, int *next, uint64_t *embed)
+static int one_block(struct pack *p, const struct packer *pk, struct bundle_in *in, struct sequence *seq, uint64_t *embed)
 {
 	struct block b, own = { 0 };
 	int r;
 
 	if (bundle_get_block(in, &b) < 0)
 		return -1;
-	r = in_order(p, &b, next);
+	r = sequence_next(seq, b.index, b.piece);
 	if (r == 0)
 		r = pack_join(p, &b, &own);
 	if (r == 0) {
 		compare_head(p, &b, embed);
-		shards_block(p->sh, b.index);
+		shards_block(p->sh, b.index, b.piece);
 		r = pk->block(p, &own);
 	}
 	block_free(&own);
@@ -290,33 +290,42 @@ static int one_block(struct pack *p, const struct packer *pk, struct bundle_in *
 	return r;
 }
 
-static int read_all(struct pack *p, const struct packer *pk, struct bundle_in *in)
+static int read_members(struct pack *p, const struct packer *pk, struct bundle_in *in, struct sequence *seq)
 {
 	uint64_t embed = 0;
 	struct member m;
-	int r, next = 0;
+	int r;
 
 	progress_begin("block", p->m->n_layer);
 	while ((r = bundle_next(in, &m)) > 0) {
 		if (m.kind == M_BLOCK)
-			r = one_block(p, pk, in, &next, &embed);
-		else if (!(r = carried(p, pk, in, &m, next)))
+			r = one_block(p, pk, in, seq, &embed);
+		else if (!(r = carried(p, pk, in, &m, seq->at)))
 			r = side_file(p, in, &m);
 		if (r < 0)
 			return -1;
-		progress_at(next - 1);
+		progress_at(seq->at - 1);
 	}
 	progress_end();
 	if (r < 0)
 		return -1;
-	if (next != p->m->n_layer + 2)
-		return err_set(ST_BAD, "'%s' has %d of the model's %d blocks", bundle_name(in), next,
-		               p->m->n_layer + 2);
+	if (seq->at < seq->n)
+		return err_set(ST_BAD, "'%s' has %d of the model's %d blocks", bundle_name(in), seq->at, seq->n);
 	if (p->carried)
 		return err_set(ST_BAD, "'%s' has %d of %d members of what is carried", bundle_name(in), p->taken, p->ncarried);
 	if (!p->config)
 		return err_set(ST_BAD, "'%s' has no extra/config.json", bundle_name(in));
 	return 0;
+}
+
+/* Every block of the model, once, in order. */
+static int read_all(struct pack *p, const struct packer *pk, struct bundle_in *in)
+{
+	struct sequence seq;
+	int r = sequence_init(&seq, NULL, p->m) < 0 ? -1 : read_members(p, pk, in, &seq);
+
+	sequence_free(&seq);
+	return r;
 }
 
 /* "names" of the manifest. */
@@ -397,10 +406,20 @@ static int skip_all(struct bundle_in *in)
 	return r;
 }
 
+/* Does the family keep experts in one tensor, which is then in one file? */
+static bool stacks(const struct family *f)
+{
+	for (int i = 0; i < MAX_FUSE && f->fuse[i].name; i++)
+		if (f->fuse[i].kind == FUSE_EXPERT)
+			return true;
+	return false;
+}
+
 void pack_run(const struct packer *pk, const struct pack_opt *o)
 {
 	struct bundle_in *in = bundle_open(o->in);
 	struct pack p = { .o = o };
+	struct shard_plan plan = { .dt = o->dtype, .limit = o->shard };
 
 	if (!in || start(&p, in) < 0 || (pk->begin && pk->begin(&p) < 0))
 		die_err();
@@ -418,7 +437,10 @@ void pack_run(const struct packer *pk, const struct pack_opt *o)
 		bundle_close(in);
 		return;
 	}
-	p.sh = shards_new(p.dir, o->out, p.m, o->dtype, o->shard, p.carried_bytes, p.ncarried);
+	plan.whole = stacks(p.f);
+	plan.carried = p.carried_bytes;
+	plan.ncarried = p.ncarried;
+	p.sh = shards_new(p.dir, o->out, p.m, &plan);
 	if (read_all(&p, pk, in) < 0 || pk->end(&p) < 0) {
 		dir_abort(p.dir);
 		die_err();

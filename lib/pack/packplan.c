@@ -20,7 +20,7 @@ static double packed(const struct pack_opt *o, const struct model *m, const stru
 
 int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in *in)
 {
-	double layer = 0, most = 0;
+	double first = 0, layers = 0, piece = 0, most = 0, stored = 0;
 	double grow = o->dtype == DT_NONE ? 1 : (double)dtype_size(o->dtype) / (double)dtype_size(m->dtype);
 	const cJSON *carried = cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "carried"), *v;
 	int embed, blocks;
@@ -29,7 +29,7 @@ int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in 
 
 	if (plan_begin(&p, in) < 0)
 		return -1;
-	if (!p.block)
+	if (!p.element)
 		return err_set(ST_BAD, "'%s' has no layer", bundle_name(in));
 	embed = plan_stage(&p, "embed");
 	blocks = plan_stage(&p, "blocks");
@@ -38,10 +38,18 @@ int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in 
 	for (int i = 0; i < b.nt; i++) {
 		double n = packed(o, m, &b, i);
 
-		layer += n;
+		first += n;
 		most = n > most && b.q[i].spec.fmt != Q_NONE ? n : most;
 	}
 	block_free(&b);
+	for (int i = 0; i < m->n_layer; i++)
+		for (int k = 0; k < layer_pieces(m, i); k++) {
+			double n = plan_piece(&p, m, i, k);
+
+			piece = n > piece ? n : piece;
+			stored += n;
+		}
+	layers = first * stored / plan_piece(&p, m, 0, 0);      /* as the first becomes */
 	plan_memory(&p, embed, p.embed);
 	plan_bytes(&p, embed, 2 * p.embed);
 	p.stage[embed].disk = (p.embed + head_bytes(m)) * grow;
@@ -53,9 +61,9 @@ int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in 
 		plan_bytes(&p, embed, 2 * n->valuedouble);
 		p.stage[embed].disk += n->valuedouble;
 	}
-	plan_memory(&p, blocks, p.block + most);
-	plan_bytes(&p, blocks, (p.block + layer) * m->n_layer);
-	p.stage[blocks].disk = layer * m->n_layer;
+	plan_memory(&p, blocks, piece + most);
+	plan_bytes(&p, blocks, stored + layers);
+	p.stage[blocks].disk = layers;
 	plan_print(&p);
 	stdout_close();
 	return 0;

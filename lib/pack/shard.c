@@ -28,15 +28,18 @@ enum { CHUNK = 1 << 20 };
 struct shards {
 	struct out_dir *dir;
 	const char *out;                /* borrowed */
-	int *plan;                      /* [ncarried + n_layer + 2] shard of what is carried, embed, layers, head */
-	int ncarried, n_layer, n;       /* n: files planned */
+	int *first;                     /* [n_layer + 2] in plan: of embed, layers, head */
+	int *plan;                      /* file of each of their pieces, behind those of what is carried */
+	int n_layer, n;                 /* n: files planned */
 	int cur;                        /* file being filled */
 	int fd;                         /* the spool */
-	uint64_t spooled, due;          /* bytes in it; bytes that the current tensor still lacks */
+	uint64_t spooled;               /* bytes that the tensors of this file have in it */
 	struct tensor *t;               /* [nt] of this file */
-	uint64_t *at;                   /* [nt] where in the spool */
-	int nt;
-	size_t cap_t, cap_at;
+	struct extent {
+		uint64_t at, due;       /* where in the spool; bytes that are still to come */
+	} *x;                           /* [nt] */
+	int nt, open;                   /* open: the one being written */
+	size_t cap_t, cap_x;
 	struct arena names;             /* of this file */
 	char *map;                      /* the index so far */
 	size_t nmap, cap_map;
@@ -46,41 +49,62 @@ struct shards {
 	XXH3_state_t *sum;              /* --resume: of all that goes into the current file */
 };
 
-static int64_t block_bytes(const struct model *m, int index, size_t esize)
+static int64_t piece_bytes(const struct model *m, int index, int piece, size_t esize)
 {
 	struct want w = WANT_FIRST;
 	int64_t sum = 0;
 
-	while (model_wants(m, index, &w))
+	while (piece_wants(m, index, piece, &w))
 		sum += w.dim[0] * (w.nd == 2 ? w.dim[1] : 1) * (int64_t)esize;
 	return sum;
 }
 
-struct shards *shards_new(struct out_dir *dir, const char *out, const struct model *m, enum dtype dt, int64_t limit,
-                          const int64_t *carried, int ncarried)
+/* The file of what follows; `fresh`: it begins one. */
+static void plan_one(struct shards *s, int *n, int64_t *fill, int64_t bytes, bool fresh)
+{
+	s->plan = xrealloc(s->plan, (size_t)(*n + 1) * sizeof(*s->plan));
+	if (fresh && *n) {
+		s->n++;
+		*fill = 0;
+	}
+	*fill += bytes;
+	s->plan[(*n)++] = s->n;
+}
+
+static void make_plan(struct shards *s, const struct model *m, const struct shard_plan *p)
+{
+	size_t esize = dtype_size(p->dt == DT_NONE ? m->dtype : p->dt);
+	int64_t fill = 0;
+	int n = 0;
+
+	for (int k = 0; k < p->ncarried; k++)
+		plan_one(s, &n, &fill, p->carried[k], fill + p->carried[k] > p->limit);
+	s->first = xcalloc((size_t)m->n_layer + 2, sizeof(*s->first));
+	for (int i = 0; i < m->n_layer + 2; i++) {
+		int index = i == 0 ? BLK_EMBED : i > m->n_layer ? BLK_HEAD : i - 1, pieces = layer_pieces(m, index);
+		int64_t all = 0;
+
+		s->first[i] = n;
+		for (int k = 0; k < pieces; k++)
+			all += piece_bytes(m, index, k, esize);
+		for (int k = 0; k < pieces; k++) {
+			int64_t b = piece_bytes(m, index, k, esize);
+
+			plan_one(s, &n, &fill, b, p->whole ? !k && fill + all > p->limit : fill + b > p->limit);
+		}
+	}
+	s->n++;
+}
+
+struct shards *shards_new(struct out_dir *dir, const char *out, const struct model *m, const struct shard_plan *plan)
 {
 	struct shards *s = xcalloc(1, sizeof(*s));
-	size_t esize = dtype_size(dt == DT_NONE ? m->dtype : dt);
-	int64_t fill = 0;
 
 	s->dir = dir;
 	s->out = out;
 	s->fd = -1;
 	s->n_layer = m->n_layer;
-	s->ncarried = ncarried;
-	s->plan = xcalloc((size_t)(ncarried + m->n_layer) + 2, sizeof(*s->plan));
-	for (int i = 0; i < ncarried + m->n_layer + 2; i++) {
-		int k = i - ncarried;
-		int64_t b = k < 0 ? carried[i] : block_bytes(m, k == 0 ? BLK_EMBED : k > m->n_layer ? BLK_HEAD : k - 1, esize);
-
-		if (i && fill + b > limit) {
-			s->n++;
-			fill = 0;
-		}
-		fill += b;
-		s->plan[i] = s->n;
-	}
-	s->n++;
+	make_plan(s, m, plan);
 	s->journal = dir_journal(dir);
 	if (!s->journal)
 		return s;
@@ -137,7 +161,7 @@ static void note(struct shards *s, const char *name, const char *file)
 
 static void copy(struct shards *s, struct out *o, int i, char *buf)
 {
-	uint64_t at = s->at[i], left = tensor_bytes(&s->t[i]);
+	uint64_t at = s->x[i].at, left = tensor_bytes(&s->t[i]);
 
 	while (left) {
 		ssize_t k = pread(s->fd, buf, left < CHUNK ? (size_t)left : CHUNK, (off_t)at);
@@ -191,6 +215,9 @@ static void flush(struct shards *s)
 	size_t len;
 	void *head;
 
+	for (int i = 0; i < s->nt; i++)
+		if (s->x[i].due)
+			die(ST_FAIL, "tensor '%s' came short", s->t[i].name);
 	json_put_str(meta, "format", "pt");     /* transformers refuses a file without it */
 	head = st_header(s->t, s->nt, meta, order, &len);
 	file_name(s, name, sizeof(name));
@@ -222,9 +249,9 @@ static void go_to(struct shards *s, int k)
 	s->cur = s->plan[k];
 }
 
-void shards_block(struct shards *s, int index)
+void shards_block(struct shards *s, int index, int piece)
 {
-	go_to(s, s->ncarried + (index == BLK_EMBED ? 0 : index == BLK_HEAD ? s->n_layer + 1 : index + 1));
+	go_to(s, s->first[index == BLK_EMBED ? 0 : index == BLK_HEAD ? s->n_layer + 1 : index + 1] + piece);
 }
 
 void shards_carried(struct shards *s, int k)
@@ -236,18 +263,22 @@ void shards_begin(struct shards *s, const char *name, enum dtype dt, int nd, con
 {
 	struct tensor *t;
 
-	if (s->due)
-		die(ST_FAIL, "tensor '%s' came short", s->t[s->nt - 1].name);
+	for (int i = 0; i < s->nt; i++)
+		if (s->x[i].due && !strcmp(s->t[i].name, name)) {
+			s->open = i;
+			return;
+		}
 	s->t = xgrow(s->t, (size_t)s->nt + 1, &s->cap_t, sizeof(*s->t));
-	s->at = xgrow(s->at, (size_t)s->nt + 1, &s->cap_at, sizeof(*s->at));
+	s->x = xgrow(s->x, (size_t)s->nt + 1, &s->cap_x, sizeof(*s->x));
 	t = &s->t[s->nt];
 	memset(t, 0, sizeof(*t));
 	t->name = arena_strdup(&s->names, name);
 	t->dt = dt;
 	t->nd = nd;
 	memcpy(t->dim, dim, (size_t)nd * sizeof(*dim));
-	s->at[s->nt++] = s->spooled;
-	s->due = tensor_bytes(t);
+	s->x[s->nt] = (struct extent){ s->spooled, tensor_bytes(t) };
+	s->spooled += tensor_bytes(t);
+	s->open = s->nt++;
 	if (s->sum) {
 		XXH3_64bits_update(s->sum, name, strlen(name) + 1);
 		XXH3_64bits_update(s->sum, &t->dt, sizeof(t->dt));
@@ -257,36 +288,34 @@ void shards_begin(struct shards *s, const char *name, enum dtype dt, int nd, con
 
 void shards_write(struct shards *s, const void *data, size_t n)
 {
+	struct extent *x = &s->x[s->open];
+	uint64_t at = x->at + tensor_bytes(&s->t[s->open]) - x->due;
 	const char *p = data;
 
-	if (n > s->due)
-		die(ST_FAIL, "tensor '%s' is longer than its shape", s->t[s->nt - 1].name);
-	s->due -= n;
+	if (n > x->due)
+		die(ST_FAIL, "tensor '%s' is longer than its shape", s->t[s->open].name);
+	x->due -= n;
 	if (s->sum)
 		XXH3_64bits_update(s->sum, data, n);
-	if (s->cur < s->done) {
-		s->spooled += n;
+	if (s->cur < s->done)
 		return;
-	}
 	if (s->fd < 0)
 		s->fd = open_spool(s->out);
 	while (n) {
-		ssize_t k = pwrite(s->fd, p, n < 1 << 30 ? n : 1 << 30, (off_t)s->spooled);
+		ssize_t k = pwrite(s->fd, p, n < 1 << 30 ? n : 1 << 30, (off_t)at);
 
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
 			die(ST_FAIL, "cannot write a temporary beside '%s': %s", s->out, strerror(errno));
 		p += k;
-		s->spooled += (uint64_t)k;
+		at += (uint64_t)k;
 		n -= (size_t)k;
 	}
 }
 
 void shards_finish(struct shards *s)
 {
-	if (s->due)
-		die(ST_FAIL, "tensor '%s' came short", s->t[s->nt - 1].name);
 	flush(s);
 	if (s->n > 1) {
 		struct out *o = dir_file(s->dir, "model.safetensors.index.json");
@@ -299,9 +328,10 @@ void shards_finish(struct shards *s)
 	}
 	if (s->sum)
 		XXH3_freeState(s->sum);
+	free(s->first);
 	free(s->plan);
 	free(s->t);
-	free(s->at);
+	free(s->x);
 	free(s->map);
 	free(s);
 }

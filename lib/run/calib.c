@@ -258,11 +258,13 @@ static int tap_site(struct calib *c, const struct tap *tap, const struct site *s
 	return r == 0 ? tap->done(tap->arg, site) : r;
 }
 
-static int tapped(struct calib *c, const struct tap *tap)
+static int tapped(struct calib *c, const struct block *b, const struct tap *tap)
 {
 	const struct program *p = fwd_program(c->main.fwd);
 	int width = 0, width_twin = 0, r = 0;
 
+	if (b->piece)
+		return experts_tapped(c, b, tap);
 	if (!c->main.a && !(c->main.a = calib_room(c, model_width(c->m), c->dev->mm)))
 		return -1;
 	if (c->twin.fwd && !c->twin.a && !(c->twin.a = calib_room(c, model_width(c->m), c->dev->mm)))
@@ -275,15 +277,17 @@ static int tapped(struct calib *c, const struct tap *tap)
 			if (p->site[k].stage == s)
 				r = tap_site(c, tap, &p->site[k]);
 	}
-	return r == 0 && p->moe ? experts_tapped(c, tap) : r;
+	return r == 0 && p->moe ? experts_tapped(c, b, tap) : r;
 }
 
 /* Without a tap nothing needs the states between stages: each micro-batch goes straight through. */
-static int straight(struct calib *c, struct side *s)
+static int straight(struct calib *c, struct side *s, const struct block *b)
 {
 	int64_t total = c->N * c->T, step = (int64_t)fwd_batch(s->fwd) * c->T;
 	int r = 0;
 
+	if (b->piece)
+		return experts_straight(c, s, b);
 	for (int64_t i = 0; i < total && r == 0; i += step) {
 		int64_t n = least(step, total - i);
 		float *x = states_get(s->x, i, n);
@@ -292,7 +296,7 @@ static int straight(struct calib *c, struct side *s)
 		    calib_finite(c, x, DT_F32, i, n, c->m->d_model, "output") < 0 || states_put(s->x, i, n) < 0)
 			r = -1;
 	}
-	return r == 0 && fwd_program(s->fwd)->moe ? experts_straight(c, s) : r;
+	return r == 0 && fwd_program(s->fwd)->moe ? experts_straight(c, s, b) : r;
 }
 
 /* The block as it is now; its tensors' storage stays when they are replaced. */
@@ -325,9 +329,9 @@ int calib_block(struct calib *c, struct block *b, const struct tap *tap)
 		r = fwd_bind(c->twin.fwd, &was);
 	}
 	if (r == 0 && tap)
-		r = tapped(c, tap);
-	else if (r == 0 && (r = straight(c, &c->main)) == 0 && c->twin.fwd)
-		r = straight(c, &c->twin);
+		r = tapped(c, b, tap);
+	else if (r == 0 && (r = straight(c, &c->main, b)) == 0 && c->twin.fwd)
+		r = straight(c, &c->twin, b);
 	unbind(&c->main);
 	unbind(&c->twin);
 	free(was.t);
@@ -340,7 +344,7 @@ static int redo(struct calib *c, struct side *s, struct block *b)
 	int r = fwd_bind(s->fwd, b);
 
 	if (r == 0)
-		r = straight(c, s);
+		r = straight(c, s, b);
 	unbind(s);
 	return r;
 }

@@ -17,7 +17,7 @@ void calib_free(struct calib *);
 void calib_twin(struct calib *);
 bool calib_has_twin(const struct calib *);
 int calib_embed(struct calib *, struct block *embed);
-/* One pass of a block over all rows, stage by stage.  After each stage, for every site it feeds that the method wants:
+/* One pass of a block, or of each piece of it in turn, over all rows, stage by stage.  After each stage, for every site it feeds that the method wants:
  * see() for every micro-batch of its input, then done(), which may replace the site's linears; the next stage runs
  * through what it left.  x becomes the block's output. */
 struct tap {

@@ -128,9 +128,17 @@ static int through(struct calib *c, struct side *s, int expert)
 	return r;
 }
 
-static int first_expert(const struct calib *c)
+/* Those that a piece has: the first, which knows the routes, also the one that all tokens share. */
+static void range(const struct calib *c, const struct block *b, int *from, int *to)
 {
-	return c->m->d_shared ? SHARED : 0;
+	piece_experts(c->m, b->index, b->piece, from, to);
+	if (!b->piece && c->m->d_shared)
+		*from = SHARED;
+}
+
+static bool last_piece(const struct calib *c, const struct block *b)
+{
+	return b->piece + 1 == layer_pieces(c->m, b->index);
 }
 
 static int finite(struct calib *c, struct side *s)
@@ -147,13 +155,14 @@ static int finite(struct calib *c, struct side *s)
 	return 0;
 }
 
-int experts_straight(struct calib *c, struct side *s)
+int experts_straight(struct calib *c, struct side *s, const struct block *b)
 {
-	int r = route(c, s);
+	int from, to, r = b->piece ? 0 : route(c, s);
 
-	for (int e = first_expert(c); e < c->m->n_expert && r == 0; e++)
+	range(c, b, &from, &to);
+	for (int e = from; e < to && r == 0; e++)
 		r = through(c, s, e);
-	return r < 0 ? -1 : finite(c, s);
+	return r == 0 && last_piece(c, b) ? finite(c, s) : r;
 }
 
 /* What an expert's input site reads, to the method, a batch at a time; of the twin the same rows. */
@@ -283,13 +292,14 @@ static int one(struct calib *c, const struct tap *tap, int expert)
 	return c->twin.fwd ? through(c, &c->twin, expert) : 0;
 }
 
-int experts_tapped(struct calib *c, const struct tap *tap)
+int experts_tapped(struct calib *c, const struct block *b, const struct tap *tap)
 {
-	int r = route(c, &c->main);
+	int from, to, r = b->piece ? 0 : route(c, &c->main);
 
-	if (r == 0 && c->twin.fwd)
+	if (r == 0 && !b->piece && c->twin.fwd)
 		r = route(c, &c->twin);
-	for (int e = first_expert(c); e < c->m->n_expert && r == 0; e++)
+	range(c, b, &from, &to);
+	for (int e = from; e < to && r == 0; e++)
 		r = one(c, tap, e);
-	return r < 0 ? -1 : finite(c, &c->main);
+	return r == 0 && last_piece(c, b) ? finite(c, &c->main) : r;
 }

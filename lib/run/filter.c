@@ -102,7 +102,7 @@ static int check_rules(struct host *h)
 
 	if (!(h->f->tool.groups & OPT_QSPEC))
 		return 0;
-	r = sequence_init(&seq, bundle_manifest(h->in), m->n_layer);
+	r = sequence_init(&seq, bundle_manifest(h->in), m);
 	for (int i = 0; r == 0 && i < seq.n; i++) {
 		struct want w = WANT_FIRST;
 		char label[64];
@@ -284,11 +284,13 @@ static int one_member(struct host *h, const struct member *m)
 
 	if (m->kind == M_BLOCK) {
 		/* of a bundle that holds a part of its model */
-		if (h->run.calib && m->blk == BLK_KIND_DENSE && (!h->embedded || m->index != h->read))
+		bool layer = m->blk == BLK_KIND_DENSE && m->piece == 0;
+
+		if (h->run.calib && layer && (!h->embedded || m->index != h->read))
 			return err_set(ST_BAD, "%s: block %d comes without all that lies before it: calibration needs that",
 			               bundle_name(h->in), m->index);
 		h->embedded |= m->blk == BLK_KIND_EMBED;
-		h->read += m->blk == BLK_KIND_DENSE;
+		h->read += layer;
 		progress_at(m->blk == BLK_KIND_HEAD ? h->run.model->n_layer : m->index < 0 ? 0 : m->index);
 	}
 	if (h->redoing && (r = redo(h, m)) == 0)

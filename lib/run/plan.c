@@ -24,6 +24,30 @@ double process_bytes(void)
 	return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
+static double elements(const struct model *m, int index, int piece)
+{
+	struct want w = WANT_FIRST;
+	double n = 0;
+
+	while (piece_wants(m, index, piece, &w))
+		n += (double)w.dim[0] * (w.nd == 2 ? (double)w.dim[1] : 1);
+	return n;
+}
+
+double plan_piece(const struct plan *p, const struct model *m, int index, int piece)
+{
+	return p->element * elements(m, index, piece);
+}
+
+double plan_layer(const struct plan *p, const struct model *m, int index)
+{
+	double n = 0;
+
+	for (int k = 0; k < layer_pieces(m, index); k++)
+		n += plan_piece(p, m, index, k);
+	return n;
+}
+
 int plan_begin(struct plan *p, struct bundle_in *in)
 {
 	struct member m;
@@ -31,13 +55,13 @@ int plan_begin(struct plan *p, struct bundle_in *in)
 
 	memset(p, 0, sizeof(*p));
 	p->mapped = bundle_mapped(in);
-	while (!p->block && (r = bundle_next(in, &m)) != 0) {
+	while (!p->element && (r = bundle_next(in, &m)) != 0) {
 		if (r < 0)
 			return -1;
 		if (m.kind == M_BLOCK && m.blk == BLK_KIND_EMBED)
 			p->embed = (double)m.size;
 		if (m.kind == M_BLOCK && m.blk == BLK_KIND_DENSE)
-			p->block = (double)m.size;
+			p->element = (double)m.size / elements(bundle_model(in), m.index, m.piece);
 	}
 	p->base = process_bytes();
 	return 0;

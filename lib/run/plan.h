@@ -22,10 +22,11 @@ struct plan {
 	double f32, mm;                 /* FLOP/s of products in F32 and in dev->mm */
 	/* the input */
 	bool mapped;                    /* a file, whose pages come as they are used; else a block is wholly in memory */
-	double embed, block;            /* bytes stored of the embedding and of the first layer */
+	double embed;                   /* bytes stored of the embedding */
+	double element;                 /* bytes stored of an element of the first layer; 0: there is none */
 };
 
-/* Reads the bundle as far as its first layer, which may be fetched then.  -1: error set. */
+/* Reads the bundle as far as its first layer, of which piece 0 may be fetched then.  -1: error set. */
 int plan_begin(struct plan *, struct bundle_in *);
 void plan_device(struct plan *, struct dev *);          /* measures its rates; after plan_begin */
 double process_bytes(void);                             /* of memory that this process holds now */
@@ -42,6 +43,9 @@ void plan_print(const struct plan *);                   /* to standard output, w
  * that a token goes to). */
 double layer_weights(const struct model *, int index);
 double layer_flops(const struct model *, int index, int T);
+/* Bytes stored of a piece of a layer, and of all of them, taken to be stored as the first layer is. */
+double plan_piece(const struct plan *, const struct model *, int index, int piece);
+double plan_layer(const struct plan *, const struct model *, int index);
 double head_bytes(const struct model *);                /* of its own output projection; 0: the embedding's */
 
 #endif

@@ -33,8 +33,9 @@ struct calib {
 struct states *calib_room(struct calib *, int width, enum dtype);
 int calib_finite(const struct calib *, const void *, enum dtype, int64_t row, int64_t rows, int width, const char *what);
 int64_t calib_see_rows(int width);              /* rows that a method sees at a time */
-/* The experts of a layer whose attention is done, of both sides, or of one without a tap: the same bits. */
-int experts_tapped(struct calib *, const struct tap *);
-int experts_straight(struct calib *, struct side *);
+/* The experts of a layer, or of a piece of it, whose attention is done, of both sides, or of one without a tap: the
+ * same bits. */
+int experts_tapped(struct calib *, const struct block *, const struct tap *);
+int experts_straight(struct calib *, struct side *, const struct block *);
 
 #endif

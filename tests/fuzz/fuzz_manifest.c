@@ -37,12 +37,13 @@ static void model(const cJSON *v)
 static void books(cJSON *v)
 {
 	const cJSON *ledger = cJSON_GetObjectItemCaseSensitive(v, "ledger");
+	const struct model five = { .n_layer = 5 };
 	struct members none = { 0 };
 	struct sequence seq;
 	cJSON *all = NULL, *report = NULL;
 	int64_t out;
 
-	if (!sequence_init(&seq, v, 5)) {
+	if (!sequence_init(&seq, v, &five)) {
 		require(seq.n <= 7);
 		for (int i = 0; i < seq.n; i++)
 			require(parts_slot(seq.index[i], 5) >= 0 && parts_slot(seq.index[i], 5) < 7);

@@ -168,6 +168,9 @@ static void labels(void)
 	block_init(&b, 17, BLK_KIND_DENSE, 0);
 	is_str(block_label(&b, buf), "block 17", "label of a layer");
 	is_str(block_member(&b, buf), "block/0017", "member of a layer");
+	b.piece = 3;
+	is_str(block_label(&b, buf), "block 17.3", "label of a piece");
+	is_str(block_member(&b, buf), "block/0017.3", "member of a piece");
 	ok(b.note && !b.note->child && b.nt == 0, "an empty block has an empty note");
 	block_free(&b);
 	block_init(&b, BLK_EMBED, BLK_KIND_EMBED, 0);

@@ -52,25 +52,29 @@ static void meaning(void)
 	static const struct {
 		const char *name;
 		enum name_kind want;
-		int index;
+		int index, piece;
 	} t[] = {
-		{ "embed.json", NAME_NOTE, BLK_EMBED }, { "embed.safetensors", NAME_BLOCK, BLK_EMBED },
-		{ "head.safetensors", NAME_BLOCK, BLK_HEAD }, { "block/0000.json", NAME_NOTE, 0 },
-		{ "block/0017.safetensors", NAME_BLOCK, 17 }, { "block/1023.safetensors", NAME_BLOCK, 1023 },
-		{ "block/1024.safetensors", NAME_OTHER, 0 }, { "block/17.json", NAME_OTHER, 0 },
-		{ "block/00017.json", NAME_OTHER, 0 }, { "block/0017.0.safetensors", NAME_OTHER, 0 },
-		{ "block/0017.stats.safetensors", NAME_OTHER, 0 }, { "block/ 017.json", NAME_OTHER, 0 },
-		{ "block/-001.json", NAME_OTHER, 0 }, { "block/99999999999999999999.json", NAME_OTHER, 0 },
-		{ "embed.stats.json", NAME_OTHER, 0 }, { "header.json", NAME_OTHER, 0 }, { "embed", NAME_OTHER, 0 },
-		{ "tokenizer/embed.json", NAME_OTHER, 0 }, { "block/.json", NAME_OTHER, 0 },
+		{ "embed.json", NAME_NOTE, BLK_EMBED, 0 }, { "embed.safetensors", NAME_BLOCK, BLK_EMBED, 0 },
+		{ "head.safetensors", NAME_BLOCK, BLK_HEAD, 0 }, { "block/0000.json", NAME_NOTE, 0, 0 },
+		{ "block/0017.safetensors", NAME_BLOCK, 17, 0 }, { "block/1023.safetensors", NAME_BLOCK, 1023, 0 },
+		{ "block/1024.safetensors", NAME_OTHER, 0, 0 }, { "block/17.json", NAME_OTHER, 0, 0 },
+		{ "block/00017.json", NAME_OTHER, 0, 0 }, { "block/0017.0.safetensors", NAME_OTHER, 0, 0 },
+		{ "block/0017.3.safetensors", NAME_BLOCK, 17, 3 }, { "block/0017.10.json", NAME_NOTE, 17, 10 },
+		{ "block/0017.03.json", NAME_OTHER, 0, 0 }, { "block/0017..json", NAME_OTHER, 0, 0 }, { "block/17.3.json", NAME_OTHER, 0, 0 },
+		{ "block/0017.3.1.json", NAME_OTHER, 0, 0 }, { "block/0017.-3.json", NAME_OTHER, 0, 0 },
+		{ "block/0017.99999999999999999999.json", NAME_OTHER, 0, 0 }, { "embed.1.json", NAME_OTHER, 0, 0 },
+		{ "block/0017.stats.safetensors", NAME_OTHER, 0, 0 }, { "block/ 017.json", NAME_OTHER, 0, 0 },
+		{ "block/-001.json", NAME_OTHER, 0, 0 }, { "block/99999999999999999999.json", NAME_OTHER, 0, 0 },
+		{ "embed.stats.json", NAME_OTHER, 0, 0 }, { "header.json", NAME_OTHER, 0, 0 }, { "embed", NAME_OTHER, 0, 0 },
+		{ "tokenizer/embed.json", NAME_OTHER, 0, 0 }, { "block/.json", NAME_OTHER, 0, 0 },
 	};
 	int wrong = 0;
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
 		enum blk_kind kind;
-		int index = 0;
+		int index = 0, piece = 0;
 
-		if (member_block(t[i].name, &kind, &index) != t[i].want || index != t[i].index) {
+		if (member_block(t[i].name, &kind, &index, &piece) != t[i].want || index != t[i].index || piece != t[i].piece) {
 			wrong++;
 			diag("%s", t[i].name);
 		}
@@ -122,9 +126,10 @@ static void list(void)
 
 static bool sequence_ok(const char *manifest, int n_layer, int count)
 {
+	const struct model m = { .n_layer = n_layer };
 	cJSON *v = json(manifest);
 	struct sequence s;
-	bool r = !sequence_init(&s, v, n_layer) && s.n == count;
+	bool r = !sequence_init(&s, v, &m) && s.n == count;
 
 	sequence_free(&s);
 	cJSON_Delete(v);
@@ -133,8 +138,12 @@ static bool sequence_ok(const char *manifest, int n_layer, int count)
 
 static void order(void)
 {
+	/* five experts, two a piece: layer 1 is itself and three pieces */
+	const struct model plain = { .n_layer = 5 },
+	    cut = { .n_layer = 5, .n_expert = 5, .piece_experts = 2, .moe = { false, true } };
 	cJSON *v = json("{\"blocks\":[\"embed\",1,2]}");
 	struct sequence s;
+	int from, to;
 
 	ok(sequence_ok("{}", 5, 7), "a whole model: embed, layers, head");
 	ok(sequence_ok("{\"blocks\":[]}", 5, 0) && sequence_ok("{\"blocks\":[4,\"head\"]}", 5, 2), "parts");
@@ -142,13 +151,24 @@ static void order(void)
 	   !sequence_ok("{\"blocks\":[5]}", 5, 1) && !sequence_ok("{\"blocks\":[0.5]}", 5, 1) &&
 	   !sequence_ok("{\"blocks\":[\"head\",\"embed\"]}", 5, 2) && !sequence_ok("{\"blocks\":[-1]}", 5, 1) &&
 	   !sequence_ok("{\"blocks\":{}}", 5, 0) && !sequence_ok("{\"blocks\":[\"foot\"]}", 5, 1), "what is no list of blocks");
-	sequence_init(&s, v, 5);
+	sequence_init(&s, v, &plain);
 	ok(sequence_end(&s) < 0, "not there yet");
-	ok(sequence_next(&s, 1) < 0 && !strcmp(err_msg(), "block 1 where embed is due"), "embed comes first");
-	ok(!sequence_next(&s, BLK_EMBED) && !sequence_next(&s, 1) && sequence_next(&s, 1) < 0 && !sequence_next(&s, 2) &&
-	   !sequence_end(&s), "in order, each once");
-	ok(sequence_next(&s, 3) < 0, "nothing after the last");
+	ok(sequence_next(&s, 1, 0) < 0 && !strcmp(err_msg(), "block 1 where embed is due"), "embed comes first");
+	ok(!sequence_next(&s, BLK_EMBED, 0) && !sequence_next(&s, 1, 0) && sequence_next(&s, 1, 0) < 0 &&
+	   sequence_next(&s, 1, 1) < 0 && !sequence_next(&s, 2, 0) && !sequence_end(&s), "in order, each once");
+	ok(sequence_next(&s, 3, 0) < 0, "nothing after the last");
 	sequence_free(&s);
+	sequence_init(&s, v, &cut);
+	ok(!sequence_next(&s, BLK_EMBED, 0) && sequence_next(&s, 1, 1) < 0 && !sequence_next(&s, 1, 0) &&
+	   sequence_next(&s, 2, 0) < 0 && !strcmp(err_msg(), "block 2 where block 1.1 is due") && !sequence_next(&s, 1, 1) &&
+	   !sequence_next(&s, 1, 2) && sequence_end(&s) < 0 && !strcmp(err_msg(), "block 1.3 is missing") &&
+	   !sequence_next(&s, 1, 3) && sequence_next(&s, 1, 4) < 0 && !sequence_next(&s, 2, 0) && !sequence_end(&s),
+	   "the pieces of a layer, in order");
+	sequence_free(&s);
+	piece_experts(&cut, 1, 0, &from, &to);
+	ok(from == to, "its piece 0 has no experts");
+	piece_experts(&cut, 1, 3, &from, &to);
+	ok(from == 4 && to == 5, "its last those that are left");
 	cJSON_Delete(v);
 }
 

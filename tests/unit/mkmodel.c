@@ -1,5 +1,6 @@
 /* mkmodel DIR [KEY=VALUE...]: a checkpoint in Hugging Face's layout (Llama's) with random weights, of any size: it is
- * written as it is made.  Keys: hidden ffn heads kv head_dim layers vocab seed tied (0, 1), dtype (f32, f16, bf16).
+ * written as it is made.  Keys: hidden ffn heads kv head_dim layers vocab seed tied (0, 1), dtype (f32, f16, bf16);
+ * experts (Mixtral's then, each ffn wide) and top, of them.
  * mkmodel -t FILE [rows= seqlen= vocab= seed=]: rows of random token ids instead, as safetensors, for --calib.
  * For the benchmarks and the tests of memory. */
 #include "base/err.h"
@@ -15,9 +16,9 @@
 #include <sys/stat.h>
 
 static struct {
-	int64_t hidden, ffn, heads, kv, head_dim, layers, vocab, seed, tied, rows, seqlen;
+	int64_t hidden, ffn, heads, kv, head_dim, layers, vocab, seed, tied, experts, top, rows, seqlen;
 	enum dtype dt;
-} o = { 64, 192, 4, 2, 0, 2, 256, 1, 0, 8, 128, DT_BF16 };
+} o = { 64, 192, 4, 2, 0, 2, 256, 1, 0, 0, 2, 8, 128, DT_BF16 };
 
 static void set(const char *arg)
 {
@@ -27,7 +28,7 @@ static void set(const char *arg)
 	} keys[] = {
 		{ "hidden", &o.hidden }, { "ffn", &o.ffn }, { "heads", &o.heads }, { "kv", &o.kv },
 		{ "head_dim", &o.head_dim }, { "layers", &o.layers }, { "vocab", &o.vocab }, { "seed", &o.seed },
-		{ "tied", &o.tied }, { "rows", &o.rows }, { "seqlen", &o.seqlen },
+		{ "tied", &o.tied }, { "experts", &o.experts }, { "top", &o.top }, { "rows", &o.rows }, { "seqlen", &o.seqlen },
 	};
 	const char *v = strchr(arg, '=');
 	char *end;
@@ -73,16 +74,27 @@ static struct plan tensors(void)
 	} layer[] = {
 		{ "input_layernorm", o.hidden, 0 }, { "self_attn.q_proj", q, o.hidden }, { "self_attn.k_proj", k, o.hidden },
 		{ "self_attn.v_proj", k, o.hidden }, { "self_attn.o_proj", o.hidden, q },
-		{ "post_attention_layernorm", o.hidden, 0 }, { "mlp.gate_proj", o.ffn, o.hidden },
-		{ "mlp.up_proj", o.ffn, o.hidden }, { "mlp.down_proj", o.hidden, o.ffn },
+		{ "post_attention_layernorm", o.hidden, 0 },
+	}, dense[] = {
+		{ "mlp.gate_proj", o.ffn, o.hidden }, { "mlp.up_proj", o.ffn, o.hidden },
+		{ "mlp.down_proj", o.hidden, o.ffn },
 	};
+	static const char expert[] = "block_sparse_moe.experts";
 	struct plan p = { 0 };
 
 	add(&p, xstrdup("model.embed_tokens.weight"), o.vocab, o.hidden);
-	for (int64_t l = 0; l < o.layers; l++)
+	for (long long l = 0; l < o.layers; l++) {
 		for (size_t i = 0; i < sizeof(layer) / sizeof(*layer); i++)
-			add(&p, xasprintf("model.layers.%lld.%s.weight", (long long)l, layer[i].name), layer[i].rows,
-			    layer[i].cols);
+			add(&p, xasprintf("model.layers.%lld.%s.weight", l, layer[i].name), layer[i].rows, layer[i].cols);
+		for (size_t i = 0; i < 3 && !o.experts; i++)
+			add(&p, xasprintf("model.layers.%lld.%s.weight", l, dense[i].name), dense[i].rows, dense[i].cols);
+		for (long long e = 0; e < o.experts; e++)
+			for (size_t i = 0; i < 3; i++)  /* w1: gate, w3: up, w2: down */
+				add(&p, xasprintf("model.layers.%lld.%s.%lld.w%d.weight", l, expert, e, i == 0 ? 1 : i == 1 ? 3 : 2),
+				    dense[i].rows, dense[i].cols);
+		if (o.experts)
+			add(&p, xasprintf("model.layers.%lld.block_sparse_moe.gate.weight", l), o.experts, o.hidden);
+	}
 	add(&p, xstrdup("model.norm.weight"), o.hidden, 0);
 	if (!o.tied)
 		add(&p, xstrdup("lm_head.weight"), o.vocab, o.hidden);
@@ -143,9 +155,13 @@ static void config(const char *dir)
 	FILE *f = create(dir, "config.json");
 	char *text;
 
-	json_push(a, cJSON_CreateString("LlamaForCausalLM"));
+	json_push(a, cJSON_CreateString(o.experts ? "MixtralForCausalLM" : "LlamaForCausalLM"));
 	json_put(c, "architectures", a);
-	json_put_str(c, "model_type", "llama");
+	json_put_str(c, "model_type", o.experts ? "mixtral" : "llama");
+	if (o.experts) {
+		json_put_num(c, "num_local_experts", (double)o.experts);
+		json_put_num(c, "num_experts_per_tok", (double)o.top);
+	}
 	json_put_num(c, "hidden_size", (double)o.hidden);
 	json_put_num(c, "intermediate_size", (double)o.ffn);
 	json_put_num(c, "num_attention_heads", (double)o.heads);

@@ -418,7 +418,7 @@ static void test_head(void)
 				char *in = xasprintf("%s/in.llmc", tmp), *again;
 				struct pack_opt o = { .in = in, .out = out_dir(), .shard = 1 << 30 };
 
-				if (import_run(out_dir(), in, DT_NONE, NULL) < 0)
+				if (import_run(out_dir(), in, &(struct import_opts){ 0 }) < 0)
 					die_err();
 				clean(out_dir());
 				pack_run(&packer_hf, &o);
