@@ -103,8 +103,7 @@ $(call tokens,calib.tok,CALIB)
 $(call tokens,eval.tok,EVAL)
 $(call row_,original,model.llmc,model,llmc-eval ppl)
 
-# The largest groups that engines have kernels for and all widths are multiples of, as a part of a spec.
-widths  := [.width, .ffn_width, .heads * .head_width] as $$w | \
-	first((128, 64, 32) | select(. as $$g | all($$w[]; . % $$g == 0)) | "g\(.)") // "channel"
+# The largest groups that engines have kernels for and what all linears read is a multiple of, as a part of a spec.
+widths  := .inputs as $$w | first((128, 64, 32) | select(. as $$g | all($$w[]; . % $$g == 0)) | "g\(.)") // "channel"
 $(call stage,group.txt,llmc-info -j $(model.llmc) | jq -r $(call quote,$(widths)))
 group   := $$(<$(group.txt))

@@ -209,6 +209,21 @@ cell() {
 	[ -e other/model.safetensors ]
 }
 
+@test "the default spec is one that can be packed, whatever the family" {
+	require shared fixtures/families
+	load fixtures
+	n=0
+	for d in $(fixtures few); do
+		llmc-import -q "$d" -o m.llmc 2>said || { grep -q 'is not supported' said; continue; }
+		try recipe w4a16-gptq MODEL="$d" EVAL="$d/reference.safetensors" CALIB="$d/reference.safetensors" CACHE=cache group.txt
+		llmc-quant -q -w "int4:$(cat "$output"):asym" m.llmc -o q.llmc
+		rm -rf out
+		try llmc-pack -f vllm -o out q.llmc
+		n=$((n + 1))
+	done
+	[ "$n" -gt 20 ]
+}
+
 @test "token sets are taken as they are, bundles or safetensors" {
 	bundle m.llmc
 	llmc-tokenize -q -m m.llmc --seqlen 32 calib.txt -o c.tok

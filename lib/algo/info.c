@@ -16,6 +16,7 @@ struct sum {
 struct info {
 	struct bundle_in *in;
 	cJSON *blocks, *tensors, *members;      /* rows; tensors NULL when not wanted */
+	cJSON *inputs;                          /* widths of what those linears read, each once */
 	struct sum all, linear;                 /* everything; the weights that methods compress */
 	double bytes;                           /* of all members that follow llmc.json */
 };
@@ -106,6 +107,16 @@ static void summary(const struct block *b, char *buf, size_t n)
 	}
 }
 
+static void add_input(struct info *f, int64_t width)
+{
+	const cJSON *v;
+
+	cJSON_ArrayForEach(v, f->inputs)
+		if (v->valuedouble == (double)width)
+			return;
+	json_push(f->inputs, cJSON_CreateNumber((double)width));
+}
+
 static int block_row(struct info *f, const struct member *m)
 {
 	struct sum all = { 0 }, linear = { 0 };
@@ -121,8 +132,10 @@ static int block_row(struct info *f, const struct member *m)
 		enum part p;
 
 		add(&all, n, bits);
-		if (!role_parse(b.t[i].name, &r, &p, NULL) && model_linear(bundle_model(f->in), b.index, r) && p == P_WEIGHT)
+		if (!role_parse(b.t[i].name, &r, &p, NULL) && model_linear(bundle_model(f->in), b.index, r) && p == P_WEIGHT) {
 			add(&linear, n, bits);
+			add_input(f, tensor_cols(&b.t[i]));
+		}
 		if (f->tensors)
 			tensor_row(f, &b, i);
 	}
@@ -227,9 +240,10 @@ static void print_json(struct info *f, cJSON *row)
 	json_put(row, "manifest", cJSON_Duplicate(bundle_manifest(f->in), 1));
 	json_put(row, "members", f->members);
 	json_put(row, "blocks", f->blocks);
+	json_put(row, "inputs", f->inputs);
 	if (f->tensors)
 		json_put(row, "tensors", f->tensors);
-	f->members = f->blocks = f->tensors = NULL;
+	f->members = f->blocks = f->tensors = f->inputs = NULL;
 	for (int i = 0; i < 2; i++) {
 		const cJSON *v = cJSON_GetObjectItemCaseSensitive(bundle_end(f->in), keys[i]);
 
@@ -249,6 +263,7 @@ int info_print(const char *path, bool tensors, bool json)
 		return -1;
 	f.blocks = json_arr();
 	f.members = json_arr();
+	f.inputs = json_arr();
 	f.tensors = tensors && bundle_model(f.in) ? json_arr() : NULL;
 	progress_begin("block", layers(f.in));
 	r = read_all(&f);
