@@ -108,11 +108,11 @@ load hostile
 		an alignment without end|3|outside 1..|0|1|str:general.alignment u32:10 u64:0x8000000000000000
 		no architecture|3|no 'general.architecture'|0|1|str:a u32:4 u32:1
 		an architecture that is a number|3|is not a string|0|1|str:general.architecture u32:4 u32:1
-		another architecture|4|'gemma2' is not supported|0|1|str:general.architecture u32:8 str:gemma2
+		another architecture|4|'rwkv6' is not supported; known: llama qwen2|0|1|str:general.architecture u32:8 str:rwkv6
 		a key that changes the model|4|'llama.attention.causal' is not supported|0|8|$base str:llama.attention.causal u32:7 u8:0
 		experts|4|'llama.expert_count' is not supported|0|8|$base str:llama.expert_count u32:4 u32:8
 		a scale that is not one|4|'llama.logit_scale' is not supported|0|8|$base str:llama.logit_scale u32:6 f32:0.5
-		one of three files|4|one of 3 files|0|8|$base str:split.count u32:2 u16:3
+		one of three files|3|is the first of 3 files|0|8|$base str:split.count u32:2 u16:3
 		no heads|3|'llama.attention.head_count' is outside|0|6|$arch $eps str:llama.attention.head_count u32:4 u32:0 str:llama.embedding_length u32:4 u32:8 str:llama.block_count u32:4 u32:1 str:llama.feed_forward_length u32:4 u32:8
 		a width per layer|4|one value for all layers|0|3|$arch $eps str:llama.embedding_length u32:9 u32:4 u64:1 u32:8
 		a width below nothing|3|'llama.embedding_length' is outside|0|3|$arch $eps str:llama.embedding_length u32:5 u32:-8
@@ -120,6 +120,13 @@ load hostile
 		no width|3|no 'llama.embedding_length'|0|2|$arch $eps
 		an epsilon that is none|3|is not finite|0|2|$arch str:llama.attention.layer_norm_rms_epsilon u32:6 f32:nan
 		a base without end|3|is not finite|0|8|$base str:llama.rope.freq_base u32:6 f32:inf
+		a split that is endless|3|'split.count' is outside|0|8|$base str:split.count u32:2 u16:65535
+		a part by itself|3|is file 3 of 1 of a model|0|8|$base str:split.no u32:2 u16:2
+		long rope by half|3|long rope wants|1|7|$base str:rope_factors_long.weight u32:1 u64:2 u32:0 u64:0 pad:32 zero:8
+		factors too many|3|has 4 elements, not 2|1|7|$base str:rope_freqs.weight u32:1 u64:4 u32:0 u64:0 pad:32 zero:16
+		factors that no scaling makes|4|is not what llama3 scaling|1|7|$base str:rope_freqs.weight u32:1 u64:2 u32:0 u64:0 pad:32 f32:nan f32:2
+		factors in halves|4|is not a vector of F32|1|7|$base str:rope_freqs.weight u32:1 u64:2 u32:1 u64:0 pad:32 zero:4
+		keys wider than values|4|keys of 8 and values of 4|0|9|$base str:llama.attention.value_length u32:4 u32:4 str:llama.attention.key_length u32:4 u32:8
 		another scaling|4|rope scaling 'longrope'|0|8|$base str:llama.rope.scaling.type u32:8 str:longrope
 		a type of tensor unknown|4|number 99|1|7|$base str:t u32:1 u64:8 u32:99 u64:0 pad:32 zero:64
 		another tokenizer|4|tokenizer 'rwkv'|0|8|$base str:tokenizer.ggml.model u32:8 str:rwkv
@@ -130,7 +137,7 @@ load hostile
 		too few scores|3|do not match|0|11|$base $tok $types str:tokenizer.ggml.scores u32:9 u32:6 u64:1 f32:0
 		no merges|3|no 'tokenizer.ggml.merges'|0|10|$base str:tokenizer.ggml.model u32:8 str:gpt2 str:tokenizer.ggml.tokens u32:9 u32:8 u64:2 str:a str:b str:tokenizer.ggml.pre u32:8 str:gpt-2
 	END
-	[ "$n" -eq 54 ]
+	[ "$n" -eq 61 ]
 	for v in 0 1 4 0x03000000; do
 		mkbytes GGUF u32:$v zero:64 >f.gguf
 		bad 4 GGUF llmc-import -o out f.gguf

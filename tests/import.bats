@@ -297,7 +297,7 @@ row() {
 @test "--explain takes GGUF" {
 	try llmc-import --explain "$ROOT/tests/golden/gguf/tiny.gguf"
 	[ "$(row knob d_model | cut -f 2,3)" = $'32\thidden_size' ]
-	[ "$(row tensor model.layers.0.self_attn.q_proj.weight | cut -f 5)" = attn.q.weight ]
+	[ "$(row tensor blk.0.attn_q.weight | cut -f 5)" = attn.q.weight ]
 }
 
 @test "--explain goes as far as it comes, and then says what is wrong, with its status" {

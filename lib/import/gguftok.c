@@ -195,8 +195,8 @@ static void special_map(struct source *src, const struct gguf_str *s, struct tex
 	source_add_file(src, "tokenizer/special_tokens_map.json", t.s, t.n);
 }
 
-static int side_files(const struct gguf *g, struct source *src, const struct gguf_kv *tok, const struct gguf_kv *types,
-                      bool spm, const struct gguf_str *s, bool bos, bool eos)
+static int side_files(const struct gguf *g, const struct gguf_arch *a, struct source *src, const struct gguf_kv *tok,
+                      const struct gguf_kv *types, bool spm, const struct gguf_str *s, bool bos, bool eos)
 {
 	struct gguf_str chat = { NULL, 0 };
 	struct text t = { 0 };
@@ -205,7 +205,7 @@ static int side_files(const struct gguf *g, struct source *src, const struct ggu
 	int n = 0;
 
 	if (gguf_string(g, "tokenizer.chat_template", &chat) < 0 ||
-	    gguf_int(g, "llama.context_length", 1, 1 << 30, &ctx) < 0)
+	    arch_int(g, a, "context_length", 1, 1 << 30, &ctx) < 0)
 		return -1;
 	if (chat.s && !is_text(chat))
 		return err_set(ST_BAD, "GGUF: 'tokenizer.chat_template' is not UTF-8");
@@ -230,7 +230,7 @@ static int side_files(const struct gguf *g, struct source *src, const struct ggu
 	}
 	text_fmt(&t, ",\n  \"clean_up_tokenization_spaces\": false,\n  \"model_max_length\": %lld,\n%s"
 	         "  \"tokenizer_class\": \"%s\"\n}\n", (long long)ctx, spm ? "  \"legacy\": true,\n" : "",
-	         spm ? "LlamaTokenizer" : "PreTrainedTokenizerFast");
+	         !spm ? "PreTrainedTokenizerFast" : a->tokenizer ? a->tokenizer : "LlamaTokenizer");
 	source_add_file(src, "tokenizer/tokenizer_config.json", t.s, t.n);
 	return 0;
 }
@@ -260,7 +260,7 @@ static int read_vocab(const struct gguf *g, const struct gguf_kv **tok, const st
 	return 0;
 }
 
-int gguf_tokenizer(const struct gguf *g, struct source *src)
+int gguf_tokenizer(const struct gguf *g, const struct gguf_arch *a, struct source *src)
 {
 	const struct gguf_kv *tok = NULL, *types = NULL;
 	struct gguf_str model, name = { "", 0 }, s[TOK_N] = { { NULL, 0 } };
@@ -293,5 +293,5 @@ int gguf_tokenizer(const struct gguf *g, struct source *src)
 	bos = bos && s[TOK_BOS].s;
 	eos = eos && s[TOK_EOS].s;
 	r = spm ? gguf_spm(g, src) : bpe(g, src, tok, types, pre, id, s, bos, eos);
-	return r < 0 ? -1 : side_files(g, src, tok, types, spm, s, bos, eos);
+	return r < 0 ? -1 : side_files(g, a, src, tok, types, spm, s, bos, eos);
 }

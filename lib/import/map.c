@@ -13,23 +13,23 @@ static const struct naming bare = { "", "" };
 static int inner_role(const struct map *p, const char *name, struct tensor_id *id)
 {
 	char own[600];
-	const char *known = p->as ? family_own(p->f, p->as, name, own, sizeof(own)) : name;
+	const char *known = p->as ? family_own(p->names, p->as, name, own, sizeof(own)) : name;
 
-	return known ? family_role(p->f, known, id) : -1;
+	return known ? family_role(p->names, known, id) : -1;
 }
 
 /* As family_role; -2: error set. */
 static int find_role(struct map *p, const char *name, struct tensor_id *id)
 {
-	size_t n = family_prefix(p->f);
-	const char *embed = p->f->names[R_EMBED];
+	size_t n = family_prefix(p->names);
+	const char *embed = p->names->names[R_EMBED];
 	char full[600];
 	bool lacks;
 	int r;
 
 	if (p->wrap)
 		return inner_role(p, name, id);
-	r = family_role(p->f, name, id);
+	r = family_role(p->names, name, id);
 	if (r > 0 && strncmp(name, embed, n))
 		return r;                       /* "lm_head": the same in both */
 	lacks = r < 0;
@@ -37,7 +37,7 @@ static int find_role(struct map *p, const char *name, struct tensor_id *id)
 		if (!n || strlen(name) > 512)
 			return -1;
 		snprintf(full, sizeof(full), "%.*s%s", (int)n, embed, name);
-		r = family_role(p->f, full, id);
+		r = family_role(p->names, full, id);
 	}
 	if (r <= 0)
 		return r;
@@ -72,6 +72,8 @@ static int put_head(struct map *p, struct slot *s, const struct tensor_id *id, i
 	n = map_pieces(p, id, dim);
 	if (id->head >= n)
 		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none", p->s->t[i].name);
+	if (s->fuse)
+		return twice(p->s->t[i].name);
 	if (!s->heads) {
 		s->heads = xmalloc((size_t)n * sizeof(*s->heads));
 		memset(s->heads, 0xff, (size_t)n * sizeof(*s->heads));
@@ -88,7 +90,7 @@ static int put(struct map *p, const struct tensor_id *id, int i)
 {
 	int n = id->fuse ? id->fuse->n : 1;
 
-	if (!id->fuse && family_heads(p->f, id->role))
+	if (!id->fuse && family_heads(p->names, id->role))
 		return put_head(p, &p->layer[id->layer][id->role][id->part], id, i);
 	for (int k = 0; k < n; k++) {
 		struct slot *s = &p->layer[id->layer][id->fuse ? id->fuse->role[k] : id->role][id->part];
@@ -114,7 +116,7 @@ static int map_tensor(struct map *p, int i)
 	if (r < -1)
 		return -1;
 	if (r < 0)
-		return err_set(ST_BAD, "unknown tensor '%s': family '%s' has no role for it", t->name, p->f->name);
+		return err_set(ST_BAD, "unknown tensor '%s': family '%s' has no role for it", t->name, p->m->family);
 	if (r == 0) {
 		p->why[i] = "a buffer that the configuration says already";
 		return 0;
@@ -158,7 +160,7 @@ static int check_heads(const struct map *p, const struct slot *s, const struct t
 
 		one.head = h;
 		if (s->heads[h] < 0)
-			return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->f, &one, p->as, name, sizeof(name)));
+			return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->names, &one, p->as, name, sizeof(name)));
 		if (shape_fits(p, s->heads[h], expert ? 2 : 1, expert ? dim : dim + 1) < 0)
 			return -1;
 		if (!expert && p->s->t[s->heads[h]].dt != p->s->t[s->src].dt)
@@ -181,7 +183,7 @@ static int check_slot(const struct map *p, struct tensor_id *id)
 		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none",
 		               p->s->t[s->src].name);
 	if (!s->n)
-		return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->f, id, p->as, name, sizeof(name)));
+		return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->names, id, p->as, name, sizeof(name)));
 	if (s->heads)
 		return check_heads(p, s, id, dim);
 	if (s->fuse && s->fuse->kind == FUSE_EXPERT) {
@@ -214,14 +216,14 @@ static int check_all(struct map *p)
 /* Tensors that have a role by the names of f. */
 static int known(struct map *p, const struct family *f)
 {
-	const struct family *was = p->f;
+	const struct family *was = p->names;
 	struct tensor_id id;
 	int n = 0;
 
-	p->f = f;
+	p->names = f;
 	for (int i = 0; i < p->s->nt; i++)
 		n += (p->wrap ? inner_role(p, p->s->t[i].name, &id) : family_role(f, p->s->t[i].name, &id)) > 0;
-	p->f = was;
+	p->names = was;
 	return n;
 }
 
@@ -242,7 +244,7 @@ static void settle_names(struct map *p)
 	p->before = p->trunk ? "model." : "";
 	p->naming.rest = p->trunk ? "" : prefix;
 	if (!p->trunk)
-		p->trunk = xasprintf("%s%.*s", prefix, (int)family_prefix(p->f), p->f->names[R_EMBED]);
+		p->trunk = xasprintf("%s%.*s", prefix, (int)family_prefix(p->names), p->names->names[R_EMBED]);
 	p->naming.trunk = p->trunk;
 	if (*prefix || *p->before)
 		p->as = &p->naming;
@@ -251,10 +253,10 @@ static void settle_names(struct map *p)
 int map_source(struct map *p, const struct source *s, struct model *m, const struct family *f,
                const struct wrap *wrap)
 {
-	*p = (struct map){ .s = s, .m = m, .f = f, .wrap = wrap };
+	*p = (struct map){ .s = s, .m = m, .f = f, .names = s->names ? s->names : f, .wrap = wrap };
 	settle_names(p);
-	if (f->other && known(p, f->other) > known(p, f)) {
-		p->f = f = f->other;
+	if (p->names == f && f->other && known(p, f->other) > known(p, f)) {
+		p->f = p->names = f = f->other;
 		snprintf(m->family, sizeof(m->family), "%s", f->name);
 	}
 	p->layer = xcalloc((size_t)m->n_layer, sizeof(*p->layer));

@@ -19,6 +19,7 @@ struct map {
 	const struct source *s;
 	struct model *m;
 	const struct family *f;
+	const struct family *names;     /* the row whose names the source has: f, or the source's own */
 	slots *layer;                   /* [n_layer]; the ends of the model are in layer 0 */
 	const char **why;               /* [nt]: reason of a tensor that is dropped */
 	const struct wrap *wrap;        /* what the language model stands in, or NULL */

@@ -5,6 +5,7 @@
 #define SOURCE_H
 
 #include "base/json.h"
+#include "model/family.h"
 #include "tensor/tensor.h"
 
 struct source_file {                    /* a file that travels with the model, byte for byte */
@@ -20,6 +21,7 @@ struct source {
 	int nfile;
 	struct tensor *t;               /* [nt]: checkpoint's name, type and shape as read() delivers them; data NULL */
 	int nt;
+	const struct family *names;     /* the row whose names the tensors have; NULL: the family's own */
 	bool decoded;                   /* read() makes floats of other numbers, of the type asked for */
 	uint64_t digest;                /* XXH3-64 of what identifies the checkpoint: see hfdir.c and ggufile.c */
 	uint64_t stamp;                 /* of the weights files: another when one was written or exchanged since */

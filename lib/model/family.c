@@ -186,16 +186,19 @@ static bool name_match(const char *pattern, const char *name, struct tensor_id *
 	return false;
 }
 
-/* Buffers that old checkpoints carry and that are recomputed from the configuration. */
+/* Buffers that checkpoints carry and that are recomputed from the configuration. */
 static bool ignored(const char *name)
 {
 	static const char *const tails[] = { ".rotary_emb.inv_freq", ".rotary_pos_emb.inv_freq", ".attn.bias",
 	                                     ".attn.masked_bias", ".attention.bias",
-	                                     ".attention.masked_bias", ".position_ids" };
+	                                     ".attention.masked_bias", ".position_ids",
+	                                     /* GGUF's, for which the configuration is read */
+	                                     "rope_freqs.weight", "rope_factors_short.weight",
+	                                     "rope_factors_long.weight", ".attn_rot_embd.weight" };
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i < sizeof(tails) / sizeof(*tails); i++)
-		if (n > strlen(tails[i]) && !strcmp(name + n - strlen(tails[i]), tails[i]))
+		if (n >= strlen(tails[i]) && !strcmp(name + n - strlen(tails[i]), tails[i]))
 			return true;
 	return false;
 }

@@ -26,7 +26,7 @@ struct fuse {
 	enum role role[3];
 };
 
-enum { CFG_OWN = 12, CFG_MATCH = 4, MAX_FUSE = 2, MAX_CARRY = 16 };
+enum { CFG_OWN = 12, CFG_MATCH = 4, MAX_FUSE = 5, MAX_CARRY = 16 };
 struct family;
 /* A model around a language model, which is of another family; the rest of its tensors, towers and projectors, are
  * carried along as they are. */

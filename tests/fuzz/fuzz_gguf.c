@@ -1,11 +1,14 @@
 /* Any bytes as a GGUF file: refused with a message, or tables that lie in the file, a configuration and tokenizer
- * files that are JSON. */
+ * files that are JSON, tensors that can be read. */
 #include "base/err.h"
 #include "fuzz.h"
 #include "import/ggufile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static void refused(void)
 {
@@ -14,14 +17,12 @@ static void refused(void)
 
 static void tensors(const struct gguf *g, const uint8_t *data, size_t size)
 {
-	char name[512];
 	float f[32];
 
 	for (int i = 0; i < g->nt; i++) {
 		const struct gguf_tensor *t = &g->t[i];
 
 		require(t->at <= size && t->bytes <= size - t->at && t->at >= g->head);
-		require(strlen(gguf_hf_name(t->name, name, sizeof(name))) > 0);
 		if (ggml_block(t->type))
 			require(t->bytes >= ggml_bytes(t->type, (uint64_t)ggml_block(t->type)));
 		if (t->bytes && ggml_bytes(t->type, 32) <= t->bytes)
@@ -44,10 +45,55 @@ static void side_files(struct source *s)
 	}
 }
 
+static void config(const struct gguf *g, const struct gguf_arch *a, const struct gguf_vec *vec)
+{
+	char *text = gguf_config(g, a, DT_BF16, vec);
+	struct model m;
+	cJSON *v;
+
+	if (!text) {
+		refused();
+		return;
+	}
+	v = json_parse(text, strlen(text), "config.json");
+	require(v != NULL);
+	if (!family_resolve(&m, v))
+		refused();
+	cJSON_Delete(v);
+	free(text);
+}
+
+/* The same from a file in memory, tensors and all. */
+static void source(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("gguf", MFD_CLOEXEC);
+	struct source *s = xcalloc(1, sizeof(*s));
+	char path[64];
+
+	require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	s->path = path;
+	if (ggufile_open(s, path, DT_NONE) < 0)
+		refused();
+	else
+		for (int i = 0; i < s->nt; i++) {
+			void *p = xmalloc(tensor_bytes(&s->t[i]));
+
+			if (source_read(s, i, p) < 0)
+				refused();
+			free(p);
+		}
+	source_close(s);
+	close(fd);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct source *s = xcalloc(1, sizeof(*s));
-	const float freqs[4] = { 1, 1, 2, 8 };
+	float freqs[4] = { 1, 1, 2, 8 };
+	const struct gguf_vec none[VEC_N] = { { NULL, 0 } }, some[VEC_N] = { [VEC_FREQS] = { freqs, 4 } },
+	                      two[VEC_N] = { [VEC_SHORT] = { freqs, 4 }, [VEC_LONG] = { freqs, 4 } };
+	const struct gguf_arch *a;
 	struct gguf g;
 	int r;
 
@@ -61,16 +107,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		refused();
 	else {
 		tensors(&g, data, size);
-		s->config = gguf_config(&g, DT_BF16, NULL, 0);
-		if (!s->config)
+		a = gguf_arch(&g);
+		if (!a)
 			refused();
-		cJSON_Delete(s->config);
-		s->config = gguf_config(&g, DT_BF16, freqs, 4);
-		if (gguf_tokenizer(&g, s) < 0)
-			refused();
-		side_files(s);
+		else {
+			config(&g, a, none);
+			config(&g, a, some);
+			config(&g, a, two);
+			if (gguf_tokenizer(&g, a, s) < 0)
+				refused();
+			side_files(s);
+		}
 	}
 	gguf_free(&g);
 	source_close(s);
+	source(data, size);
 	return 0;
 }

@@ -181,10 +181,15 @@ static const struct source_file *side(const struct source *s, const char *name)
 	return NULL;
 }
 
+/* The tensor that the hub's LLaMA calls so. */
 static int find(const struct source *s, const char *name)
 {
+	char buf[256];
+	struct tensor_id id;
+
 	for (int i = 0; i < s->nt; i++)
-		if (!strcmp(s->t[i].name, name))
+		if (family_role(s->names, s->t[i].name, &id) > 0 &&
+		    !strcmp(family_tensor(family_find("llama"), &id, false, buf, sizeof(buf)), name))
 			return i;
 	return -1;
 }
@@ -306,8 +311,8 @@ static void test_pretokenizers(void)
 		memcpy(p + (at - file) + n, at + old, len - (size_t)(at - file) - old);
 		s->path = "it";
 		/* the data have moved: that they lie within the file is all that the parser asks */
-		ok(gguf_parse(&g, p, len + 32, len + 32) == 0 && gguf_tokenizer(&g, s) == 0, "pre-tokenizer '%s'",
-		   names[i][0]);
+		ok(gguf_parse(&g, p, len + 32, len + 32) == 0 && gguf_tokenizer(&g, gguf_arch(&g), s) == 0,
+		   "pre-tokenizer '%s'", names[i][0]);
 		c = side_json(s, "tokenizer/tokenizer.json");
 		ok(cJSON_Compare(cJSON_GetObjectItem(c, "pre_tokenizer"), cJSON_GetObjectItem(want, "pre_tokenizer"),
 		                 true) &&
@@ -409,6 +414,33 @@ static void test_tokenizer(void)
 	source_close(s);
 }
 
+/* Any rows are those of the whole: of heads that are put back, of halves that are joined, of stacks. */
+static void test_rows(const char *path)
+{
+	struct source *s = source_open(path, DT_F32);
+	int bad = 0;
+
+	if (!ok(s != NULL, "'%s' opens", path)) {
+		diag("%s", err_msg());
+		return;
+	}
+	for (int i = 0; i < s->nt; i++) {
+		size_t row = (size_t)tensor_cols(&s->t[i]) * sizeof(float);
+		int64_t rows = tensor_rows(&s->t[i]);
+		char *all = malloc(tensor_bytes(&s->t[i])), *some = malloc(tensor_bytes(&s->t[i]));
+
+		bad += source_read(s, i, all) < 0;
+		for (int64_t at = 0, n; at < rows; at += n) {
+			n = least(rows - at, 1 + at % 5);
+			bad += s->read(s, i, at, n, some) < 0 || memcmp(some, all + (size_t)at * row, (size_t)n * row);
+		}
+		free(all);
+		free(some);
+	}
+	ok(bad == 0, "rows of '%s' are those of whole tensors", path);
+	source_close(s);
+}
+
 static void test_refusals(void)
 {
 	static const struct {
@@ -435,6 +467,10 @@ int main(void)
 	test_k_blocks();
 	test_tiny();
 	test_llama3();
+	test_rows("tests/golden/gguf/tiny.gguf");
+	test_rows("tests/golden/gguf/families/llama.gguf");
+	test_rows("tests/golden/gguf/families/deepseek3.gguf");
+	test_rows("tests/golden/gguf/families/qwen3-00001-of-00003.gguf");
 	test_pretokenizers();
 	if (have_file(SMOLLM)) {
 		test_smollm();
