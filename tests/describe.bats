@@ -164,3 +164,101 @@ refused() {
 		absent x
 	done
 }
+
+# rebundle JQ: f.llmc with its manifest edited so, as bad.llmc.
+rebundle() {
+	rm -rf parts && mkdir parts && tar xf f.llmc -C parts
+	jq -c "$1" parts/llmc.json >l && mv l parts/llmc.json
+	(cd parts && tar tf ../f.llmc | tar cf ../bad.llmc --format=pax -T -)
+}
+
+@test "--as generic: tensors by their names, of any architecture: rounded and packed, byte for byte what is not" {
+	for f in chatglm qwen1 mixtral opt-350m; do
+		require shared "fixtures/families/$f"
+		d=$SHARED/fixtures/families/$f
+		try llmc-import --as generic "$d" -o f.llmc
+		try llmc-info -c f.llmc
+		rm -rf back
+		try llmc-pack -f hf -o back f.llmc
+		hash "$d"/model*.safetensors >want
+		hash back/model*.safetensors >got
+		same want got
+		same "$d/config.json" back/config.json
+		try llmc-quant -w int4:g16 f.llmc -o q.llmc
+		try llmc-info -c q.llmc
+		try -1 llmc-diff f.llmc q.llmc
+		try llmc-cat q.llmc -o c.llmc
+		same q.llmc c.llmc
+		rm -rf back
+		try llmc-pack -f hf --dequantize -o back q.llmc
+		hash back/model*.safetensors | cut -f 1,3 >got
+		cut -f 1,3 want | try diff - got
+	done
+}
+
+@test "--as generic: what engines load, rules by the tensors' own names" {
+	require shared fixtures/families/chatglm
+	try llmc-import --as generic "$SHARED/fixtures/families/chatglm" -o f.llmc
+	try llmc-quant -w int4:g16 --rule '*.self_attention.dense=int8:channel' --skip '1.mlp.*' f.llmc -o q.llmc
+	try llmc-info --tensors q.llmc
+	[ "$(grep -c $'self_attention.dense.weight\t.*\tint8:channel' <<<"$output")" -eq 2 ]
+	[ "$(grep -c $'weight\t.*\tint4:g16:sym' <<<"$output")" -eq 4 ]
+	fails 2 "nearest: 'mlp.dense_4h_to_h'" llmc-quant -w int4:g16 --skip '*.mlp.dense_4h' f.llmc -o x.llmc
+	try llmc-pack -f vllm --force -o v q.llmc
+	hash v/model.safetensors | cut -f 1 >names
+	grep -qx transformer.encoder.layers.1.self_attention.dense.weight_packed names
+	grep -qx transformer.encoder.layers.1.mlp.dense_4h_to_h.weight names
+	jq -e '.quantization_config | .quant_method == "compressed-tensors" and
+		(.ignore | contains(["transformer.output_layer", "transformer.encoder.layers.1.mlp.dense_4h_to_h"]))' v/config.json
+	jq -S 'del(.quantization_config)' v/config.json >got
+	jq -S . "$SHARED/fixtures/families/chatglm/config.json" | diff - got
+	try llmc-import --explain -j --as generic "$SHARED/fixtures/families/chatglm"
+	[ "$(field '.tensors | map(select(.how == "a linear")) | length')" -eq 8 ]
+}
+
+@test "--as generic: no forward pass, said in a line" {
+	bundle calib.tok
+	try llmc-import --as generic "$DEMO" -o f.llmc
+	for c in 'gptq --calib calib.tok -w int4:g128 f.llmc -o x.llmc' 'eval ppl --tokens calib.tok f.llmc' \
+		'eval kl --tokens calib.tok --ref f.llmc f.llmc' 'eval logits --tokens calib.tok -o x.llmc f.llmc' \
+		'eval gen --prompt x f.llmc'; do
+		# shellcheck disable=SC2086
+		fails 4 'without a forward pass' llmc-$c
+		absent x.llmc
+	done
+	try llmc-tokenize -m f.llmc --print-ids "$DEMO/eval.txt"
+}
+
+@test "--as generic: what no layers can be seen in, or is no list of floats, is refused" {
+	copy qwen2 . 's/layers/lagers/g'
+	fails 4 'no layers to be seen' llmc-import --as generic model -o x.llmc
+	copy qwen2 . 's/model.layers.1.mlp/model.layers.3.mlp/g'
+	fails 3 'layer 2 of 4 has no tensors' llmc-import --as generic model -o x.llmc
+	copy qwen2 . 's/model.layers.1.mlp/model.layers.1.m p/g'
+	fails 4 'without spaces' llmc-import --as generic model -o x.llmc
+	absent x.llmc
+}
+
+@test "a list of tensors is held to its rules" {
+	try llmc-import --as generic "$DEMO" -o f.llmc
+	for bad in '3|is not a list of 6|.model.tensors |= .[1:]' '3|is not a list of 6|.model.tensors = {}' \
+		'3|list of lists|.model.tensors[0] = 1' '3|without name|.model.tensors[0][0] = []' \
+		'3|without name|.model.tensors[0][0][1] = []' '3|without name|.model.tensors[0][0][1] = [1,1,1,1,1,1,1]' \
+		'3|of no shape|.model.tensors[0][0][1][0] = 0' '3|of no shape|.model.tensors[0][0][1][0] = 1e300' \
+		'3|too large|.model.tensors[0][0][1] = [2147483648,2147483648]' \
+		'3|out of order|.model.tensors[1] |= reverse' '3|out of order|.model.tensors[1][1] = .model.tensors[1][0]' \
+		'3|printable|.model.tensors[0][0][0] = "a\u0007"' '3|of 0 bytes|.model.tensors[0][0][0] = ""' \
+		'3|part of another|.model.tensors[0][0][0] = "a.weight.code"' \
+		'3|is missing|.model.tensors[0][0][0] = "other.weight"' '3|unknown tensor|.model.tensors[1] |= .[1:]' \
+		'3|the model makes it|.model.tensors[0][0][1][0] = 5' "4|requires 'tensor'|.requires = [\"tensor\"]"; do
+		IFS='|' read -r code text _ <<<"$bad"
+		rebundle "${bad#*|*|}"
+		run llmc-info bad.llmc
+		[ "$status" -eq "$code" ] || { echo "$bad: $status $output"; false; }
+		[[ $output == *"$text"* ]] || { echo "$bad: $output"; false; }
+	done
+	for bad in 'del(.names)' '.names.layers = "a."' '.names.layers = 1' '.names.layers = "%L\n"'; do
+		rebundle "$bad"
+		fails 3 layers llmc-pack -f hf -o x bad.llmc
+	done
+}

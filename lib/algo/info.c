@@ -72,10 +72,10 @@ static void tensor_row(struct info *f, const struct block *b, int i)
 
 /* "int4:g128:asym" where all are the same, else "6 int4:g128:asym, 1 int8:channel:sym"; the linears of a layer,
  * all tensors of the ends. */
-static void summary(const struct block *b, char *buf, size_t n)
+static void summary(const struct model *m, const struct block *b, char *buf, size_t n)
 {
 	enum { KINDS = 32 };
-	char kind[KINDS][64], s[64];
+	char kind[KINDS][64], s[64], label[LABEL];
 	int count[KINDS], kinds = 0;
 	enum role r;
 	enum part p;
@@ -83,7 +83,8 @@ static void summary(const struct block *b, char *buf, size_t n)
 	for (int i = 0; i < b->nt; i++) {
 		int k = 0;
 
-		if (role_parse(b->t[i].name, &r, &p, NULL) < 0 || (b->kind == BLK_KIND_DENSE && !(role_linear(r) && p == P_WEIGHT)))
+		if (b->kind == BLK_KIND_DENSE && (m->listed ? !block_linear(m, b, i, label) :
+		                                  role_parse(b->t[i].name, &r, &p, NULL) < 0 || !role_linear(r) || p != P_WEIGHT))
 			continue;
 		stored(b, i, s, sizeof(s));
 		while (k < kinds && strcmp(kind[k], s))
@@ -128,11 +129,10 @@ static int block_row(struct info *f, const struct member *m)
 		return -1;
 	for (int i = 0; i < b.nt; i++) {
 		double n = (double)tensor_count(&b.t[i]), bits = tensor_bits(&b, i);
-		enum role r;
-		enum part p;
+		char label[LABEL];
 
 		add(&all, n, bits);
-		if (!role_parse(b.t[i].name, &r, &p, NULL) && model_linear(bundle_model(f->in), b.index, r) && p == P_WEIGHT) {
+		if (block_linear(bundle_model(f->in), &b, i, label)) {
 			add(&linear, n, bits);
 			add_input(f, tensor_cols(&b.t[i]));
 		}
@@ -145,7 +145,7 @@ static int block_row(struct info *f, const struct member *m)
 	json_put_num(o, "parameters", all.count);
 	json_put_num(o, "bytes", (double)m->size);
 	put_ratio(o, "bits_per_weight", linear.count > 0 ? &linear : &all);
-	summary(&b, buf, sizeof(buf));
+	summary(bundle_model(f->in), &b, buf, sizeof(buf));
 	json_put_str(o, "stored", buf);
 	json_push(f->blocks, o);
 	add(&f->all, all.count, all.bits);
@@ -194,13 +194,15 @@ static cJSON *summary_row(const struct info *f)
 	if (m) {
 		json_put_str(o, "family", m->family);
 		json_put_num(o, "layers", m->n_layer);
-		json_put_num(o, "width", m->d_model);
-		json_put_num(o, "heads", m->n_head);
-		json_put_num(o, "kv_heads", m->n_kv);
-		json_put_num(o, "head_width", m->d_head);
-		json_put_num(o, "ffn_width", m->d_ff);
-		json_put_num(o, "vocabulary", m->vocab);
-		json_put_num(o, "context", m->ctx);
+		if (!m->listed) {
+			json_put_num(o, "width", m->d_model);
+			json_put_num(o, "heads", m->n_head);
+			json_put_num(o, "kv_heads", m->n_kv);
+			json_put_num(o, "head_width", m->d_head);
+			json_put_num(o, "ffn_width", m->d_ff);
+			json_put_num(o, "vocabulary", m->vocab);
+			json_put_num(o, "context", m->ctx);
+		}
 		json_put_str(o, "dtype", dtype_name(m->dtype));
 		json_put_bool(o, "tied", m->flags & MF_TIED);
 		json_put_bool(o, "whole", !list);

@@ -17,15 +17,10 @@ static enum dtype scale_dtype(enum scale_opt o, const struct model *m)
 int linear_open(struct linear *l, struct run *run, struct block *b, int i, enum scale_opt so)
 {
 	const struct qspec *spec;
-	enum role role;
-	enum part part;
-	int expert;
 
 	memset(l, 0, sizeof(*l));
-	if (i < 0 || role_parse(b->t[i].name, &role, &part, &expert) < 0 ||
-	    !model_linear(run->model, b->index, role) || part != P_WEIGHT)
+	if (i < 0 || !block_linear(run->model, b, i, l->role))
 		return 0;
-	role_label(role, expert, l->role);
 	spec = rules_find(&run->rules, b->index, l->role);
 	if (spec->fmt == Q_NONE)
 		return 0;

@@ -7,7 +7,7 @@
 
 struct linear {
 	int i;                          /* tensor of the block */
-	char role[64];                  /* "attn.q", "expert.3.gate" */
+	char role[LABEL];                 /* "attn.q", "expert.3.gate" */
 	int64_t out, in;
 	struct qrec q;                  /* arrays in the block's arena; grid not yet fitted */
 };

@@ -153,12 +153,12 @@ static void plan(void *st, struct run *run, struct plan *p)
 		while (piece_wants(m, i, k, &w)) {
 			const int64_t *dim = w.dim;
 			const struct qspec *q;
-			char label[64];
+			char label[LABEL];
 			double n;
 
 			if (!model_linear(m, i, w.role) || w.part != P_WEIGHT)
 				continue;
-			q = rules_find(&run->rules, i, role_label(w.role, w.expert, label));
+			q = rules_find(&run->rules, i, want_label(&w, label));
 			n = (double)dim[0] * (double)dim[1];
 			held += p->mapped && q->fmt == Q_NONE ? n * (double)dtype_size(m->dtype) : 0;
 			if (q->fmt == Q_NONE)

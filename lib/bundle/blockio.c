@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 64 };                     /* "norm.attn.weight.scale" and to spare */
+enum { NAME = 160 };                    /* "norm.attn.weight.scale", or one of a list, and to spare */
 static const char *const kinds[] = {
 	[BLK_KIND_EMBED] = "embed", [BLK_KIND_DENSE] = "dense", [BLK_KIND_HEAD] = "head"
 };
@@ -244,7 +244,7 @@ static int in_order(const void *a, const void *b)
 
 	return x->role != y->role ? (x->role > y->role) - (x->role < y->role) :
 	       x->expert != y->expert ? (x->expert > y->expert) - (x->expert < y->expert) :
-	       (x->part > y->part) - (x->part < y->part);
+	       x->part != y->part ? (x->part > y->part) - (x->part < y->part) : (x->i > y->i) - (x->i < y->i);
 }
 
 struct tensor *block_encode(const struct block *b, struct arena *mem, int *n)
@@ -255,8 +255,11 @@ struct tensor *block_encode(const struct block *b, struct arena *mem, int *n)
 
 	*n = 0;
 	for (int i = 0; i < b->nt; i++)
-		if (b->t[i].name && !role_parse(b->t[i].name, &p[k].role, &p[k].part, &p[k].expert))
+		if (b->t[i].name) {
+			if (role_parse(b->t[i].name, &p[k].role, &p[k].part, &p[k].expert) < 0)
+				p[k].role = R_OTHER;    /* of a list: as they stand there */
 			p[k++].i = i;
+		}
 	qsort(p, (size_t)k, sizeof(*p), in_order);
 	for (int i = 0; i < k; i++)
 		*n += expand(mem, b, p[i].i, t + *n);

@@ -268,7 +268,7 @@ static int check_manifest(const cJSON *man)
 		return err_set(ST_BAD, "llmc.json: 'requires' is not a list");
 	cJSON_ArrayForEach(v, req)
 		if (!cJSON_IsString(v) || (strcmp(v->valuestring, "carried") && strcmp(v->valuestring, "roles") &&
-		                           !model_knows(v->valuestring)))
+		                           strcmp(v->valuestring, "tensors") && !model_knows(v->valuestring)))
 			return err_set(ST_UNSUP, "the bundle requires '%.80s', which this program lacks",
 			               cJSON_IsString(v) ? v->valuestring : "?");
 	if (pg && (!cJSON_IsArray(pg) || cJSON_GetArraySize(pg) > MAX_RUNS))

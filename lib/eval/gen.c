@@ -68,6 +68,8 @@ static int load(struct whole *w, const char *path)
 		return -1;
 	if (!(w->m = bundle_model(w->in)))
 		return err_set(ST_BAD, "%s: holds %s, not a model", bundle_name(w->in), bundle_kind(w->in));
+	if (model_runs(w->m) < 0)
+		return err_at("%s", bundle_name(w->in));
 	w->blk = xcalloc((size_t)w->m->n_layer, sizeof(*w->blk));
 	while ((r = bundle_next(w->in, &m)) > 0) {
 		if (m.kind == M_OPAQUE && load_tokenizer(w, &tf, &m) < 0)

@@ -40,6 +40,8 @@ int pass_open(struct pass *p, const char *path, const char *device, int dtype, c
 		return -1;
 	if (!(p->m = bundle_model(p->in)))
 		return err_set(ST_BAD, "%s: holds %s, not a model", bundle_name(p->in), bundle_kind(p->in));
+	if (model_runs(p->m) < 0)
+		return err_at("%s", bundle_name(p->in));
 	if (tokens_check(t, p->m->vocab) < 0)
 		return err_at("token set");
 	if (!(dev = dev_open(device, dtype, (int)common.threads)))

@@ -153,11 +153,11 @@ int description_open(struct description *d, const char *path)
 	return check(d) < 0 ? err_at("%s", path) : 0;
 }
 
-int description_as(struct description *d, const char *family)
+int description_as(struct description *d, const char *word)
 {
-	*d = (struct description){ .word = "--as", .json = json_obj() };
-	json_put_str(d->json, "like", family);
-	return check(d);
+	*d = (struct description){ .word = "--as", .json = json_obj(), .generic = !strcmp(word, "generic") };
+	json_put_str(d->json, "like", word);
+	return d->generic ? 0 : check(d);
 }
 
 /* Over what is there; of an object that both have, its members. */

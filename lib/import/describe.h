@@ -13,6 +13,7 @@
 struct description {
 	cJSON *json;                    /* owned */
 	const char *word;               /* "--model" or "--as": who says so */
+	bool generic;                   /* nothing is known: generic.h */
 	const struct family *like;      /* or NULL */
 	const struct family *f;         /* whose names the tensors have: a family's, or */
 	struct family row;              /* its own: a description is not moved */
@@ -21,7 +22,7 @@ struct description {
 
 /* -1: error set.  Close in every case. */
 int description_open(struct description *, const char *path);
-int description_as(struct description *, const char *family);
+int description_as(struct description *, const char *family);   /* or "generic" */
 int description_knobs(const struct description *, struct model *, const cJSON *config);
 void description_close(struct description *);
 

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/out.h"
 #include "base/table.h"
+#include "import/generic.h"
 #include "import/map.h"
 #include "import/origin.h"
 #include "model/fold.h"
@@ -126,13 +127,21 @@ static void put_slot(cJSON *const *row, const struct map *p, struct tensor_id id
 	}
 }
 
-static void put_tensors(struct explain *e)
+/* [nt] of the table; the caller's. */
+static cJSON **table_rows(const struct explain *e)
 {
 	cJSON **row = xcalloc((size_t)e->s->nt + 1, sizeof(*row)), *v;
 	int n = 0;
 
 	cJSON_ArrayForEach(v, e->tensors)
 		row[n++] = v;
+	return row;
+}
+
+static void put_tensors(struct explain *e)
+{
+	cJSON **row = table_rows(e);
+
 	for (int l = 0; e->map.layer && l < e->m.n_layer; l++)
 		for (int r = 0; r < R_N; r++)
 			for (int k = 0; k < P_N; k++)
@@ -203,12 +212,42 @@ static void put_described(const struct explain *e, cJSON *from)
 		put_source(from, "family", e->how->word);
 }
 
+static int list_generic(struct explain *e)
+{
+	struct generic g = { 0 };
+	int r = source_floats(e->s) < 0 ? -1 : generic_map(&g, e->s, &e->m);
+	cJSON **row = table_rows(e);
+
+	json_put_str(e->row, "family", "generic");
+	json_put_str(e->row, "why", "--as says so");
+	for (int i = -1; r == 0 && i <= e->m.n_layer; i++) {
+		struct block b = { .index = i < 0 ? BLK_EMBED : i == e->m.n_layer ? BLK_HEAD : i };
+		struct want w = WANT_FIRST;
+		char buf[32];
+
+		b.kind = block_kind(b.index);
+		for (int k = 0; model_wants(&e->m, b.index, &w); k++) {
+			cJSON *o = row[generic_source(&g, b.index, k)], *roles = json_arr();
+
+			json_push(roles, cJSON_CreateString(want_name(&w, buf)));
+			json_put_str(o, "block", block_label(&b, buf) + (i < 0 || i == e->m.n_layer ? 0 : strlen("block ")));
+			json_put(o, "roles", roles);
+			json_put_str(o, "how", w.role == R_LINEAR ? "a linear" : "kept as it is");
+		}
+	}
+	free(row);
+	generic_free(&g);
+	return r;
+}
+
 static int resolve(struct explain *e)
 {
 	cJSON *was, *from;
 	enum dtype dt;
 	int r;
 
+	if (e->how && e->how->generic)
+		return list_generic(e);
 	if (!(e->f = e->how ? e->how->f : family_of(e->s->config)))
 		return -1;
 	put_family(e);

@@ -11,6 +11,7 @@
 #include "bundle/members.h"
 #include "bundle/pg.h"
 #include "import/carry.h"
+#include "import/generic.h"
 #include "model/names.h"
 #include "op/meter.h"
 #include "run/memo.h"
@@ -26,6 +27,7 @@ struct import {
 	struct model m;
 	const struct family *f;
 	struct map map;
+	struct generic generic;         /* instead of all that, of a model of which nothing is known */
 	cJSON *carried;                 /* members of what is not the language model's, or NULL */
 	int fused;                      /* source tensor that is in `whole`, of which roles take their rows */
 	char *whole;
@@ -52,6 +54,8 @@ static int resolve(struct import *im)
 	const struct family *row;
 	const struct wrap *wrap = NULL;
 
+	if (im->o->how && im->o->how->generic)
+		return source_floats(im->s) < 0 ? -1 : generic_map(&im->generic, im->s, &im->m);
 	if (im->o->how) {
 		if (description_knobs(im->o->how, &im->m, im->s->config) < 0)
 			return -1;
@@ -144,6 +148,13 @@ static int load(struct import *im, struct block *b, int k, const struct slot *s,
 	return 0;
 }
 
+static int load_listed(struct import *im, struct block *b, int k, const struct want *w)
+{
+	struct slot s = { .n = 1, .src = generic_source(&im->generic, b->index, k) };
+
+	return load(im, b, k, &s, w);
+}
+
 /* The next step of the output, when a run that was stopped has done it: 1. */
 static int redone(struct import *im, uint64_t sum)
 {
@@ -212,7 +223,7 @@ static int load_block(void *arg)
 {
 	struct coming *c = arg;
 	struct import *im = c->im;
-	slots *s = &im->map.layer[c->kind == BLK_KIND_DENSE ? c->index : 0];
+	slots *s = im->m.listed ? NULL : &im->map.layer[c->kind == BLK_KIND_DENSE ? c->index : 0];
 	const struct want first = WANT_FIRST;
 	struct want w = first;
 	int n = 0, r = 0;
@@ -223,7 +234,7 @@ static int load_block(void *arg)
 	c->b.piece = c->piece;
 	n = 0;
 	for (w = first; r == 0 && piece_wants(&im->m, c->index, c->piece, &w); n++)
-		r = load(im, &c->b, n, &(*s)[w.role][w.part], &w);
+		r = s ? load(im, &c->b, n, &(*s)[w.role][w.part], &w) : load_listed(im, &c->b, n, &w);
 	free(im->whole);
 	im->whole = NULL;
 	im->fused = -1;
@@ -325,7 +336,11 @@ static cJSON *manifest(const struct import *im, const char **stage)
 		json_put_str(names, "rest", im->map.as->rest);
 	} else if (im->map.as)
 		json_put_bool(names, "bare", true);
-	if (family_find(im->m.family) != im->map.f) {
+	if (im->m.listed) {
+		json_put(model, "tensors", cJSON_Duplicate(im->m.listed, 1));
+		json_put_str(names, "layers", im->generic.layers);
+		json_push(cJSON_GetObjectItemCaseSensitive(man, "requires"), cJSON_CreateString("tensors"));
+	} else if (family_find(im->m.family) != im->map.f) {
 		names_json(im->map.f, names);
 		json_push(cJSON_GetObjectItemCaseSensitive(man, "requires"), cJSON_CreateString("roles"));
 	}
@@ -372,7 +387,7 @@ static int write_bundle(struct import *im, const char *path)
 	if (im->out) {
 		ledger_begin(&im->ledger, stage);
 		for (int i = 0; i < s->nt; i++)
-			if (im->map.why[i])
+			if (im->map.why && im->map.why[i])
 				ledger_drop(&im->ledger, s->t[i].name, im->map.why[i]);
 		for (int i = 0; i < im->map.ncarry; i++)
 			ledger_carry(&im->ledger, s->t[im->map.carry[i]].name);
@@ -404,6 +419,7 @@ int import_run(const char *path, const char *out, const struct import_opts *o)
 		meter_report(NULL);
 	cJSON_Delete(im.carried);
 	map_free(&im.map);
+	generic_free(&im.generic);
 	source_close(im.s);
 	return r;
 }

@@ -21,7 +21,7 @@ static cJSON *row(const struct family *f)
 {
 	const struct family *language = f->wrap ? f->wrap->language : f;
 	cJSON *o = json_obj();
-	struct model m;
+	struct model m = { 0 };
 
 	if (language)
 		family_sample(&m, language);

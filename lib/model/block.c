@@ -1,5 +1,5 @@
 /* Blocks: what they may hold (the roles) and what they hold. */
-#include "model/block.h"
+#include "model/listed.h"
 
 #include "base/err.h"
 
@@ -53,6 +53,8 @@ static const struct {
 	[R_NORM_FINAL] = { "norm.final", BLK_KIND_HEAD, false },
 	[R_PROJ_OUT] = { "proj.out", BLK_KIND_HEAD, false },
 	[R_HEAD] = { "head", BLK_KIND_HEAD, false },
+	[R_LINEAR] = { "linear", BLK_KIND_DENSE, true },
+	[R_OTHER] = { "other", BLK_KIND_DENSE, false },
 };
 static const char *const parts[P_N] = { [P_WEIGHT] = "weight", [P_BIAS] = "bias" };
 
@@ -204,7 +206,7 @@ static bool weight_shape(const struct model *m, int index, enum role r, int64_t 
 	case R_NORM_MLP: *in = 0; return m->place != PLACE_PARALLEL;
 	case R_NORM_FINAL: *in = 0; return !(m->flags & MF_NO_FINAL);
 	case R_NORM_ATTN: *in = 0; return true;
-	case R_N: break;
+	case R_LINEAR: case R_OTHER: case R_N: break;
 	}
 	return false;
 }
@@ -216,7 +218,7 @@ static bool has_bias(const struct model *m, enum role r)
 	case R_SHARED_ROUTER: case R_SHARED_GATE: case R_SHARED_UP: case R_SHARED_DOWN:
 	case R_CROSS_Q: case R_CROSS_K: case R_CROSS_V: case R_CROSS_O: case R_NORM_CROSS_Q: case R_NORM_CROSS_K:
 	case R_CROSS_ATTN_GATE: case R_CROSS_MLP_GATE:
-	case R_EXPERT_GATE: case R_EXPERT_UP: case R_EXPERT_DOWN: case R_N: return false;
+	case R_EXPERT_GATE: case R_EXPERT_UP: case R_EXPERT_DOWN: case R_LINEAR: case R_OTHER: case R_N: return false;
 	case R_ROUTER: return m->router_bias;
 	case R_QA: case R_KVA: return m->flags & MF_BIAS_QKV;
 	case R_HEAD: return m->flags & MF_BIAS_HEAD;
@@ -233,8 +235,8 @@ static bool has_bias(const struct model *m, enum role r)
 
 bool role_shape(const struct model *m, int index, enum role r, enum part p, int *nd, int64_t *dim)
 {
-	int64_t out, in;
-	bool has = weight_shape(m, index, r, &out, &in) && (p == P_WEIGHT || has_bias(m, r));
+	int64_t out = 0, in = 0;
+	bool has = !m->listed && weight_shape(m, index, r, &out, &in) && (p == P_WEIGHT || has_bias(m, r));
 
 	*nd = p == P_WEIGHT && in ? 2 : 1;
 	dim[0] = out;
@@ -244,7 +246,7 @@ bool role_shape(const struct model *m, int index, enum role r, enum part p, int 
 
 int layer_pieces(const struct model *m, int index)
 {
-	if (!m->piece_experts || index < 0 || index >= m->n_layer || !m->moe[index])
+	if (!m->piece_experts || m->listed || index < 0 || index >= m->n_layer || !m->moe[index])
 		return 1;
 	return 1 + (m->n_expert + m->piece_experts - 1) / m->piece_experts;
 }
@@ -266,6 +268,8 @@ static bool next_want(const struct model *m, int index, int from, int to, bool r
 {
 	enum blk_kind kind = block_kind(index);
 
+	if (m->listed)
+		return listed_next(m, index, w);
 	for (;;) {
 		if (w->part == P_N)                             /* before the first */
 			w->part = P_WEIGHT;
@@ -304,10 +308,43 @@ const char *want_name(const struct want *w, char *buf)
 {
 	size_t n;
 
+	if (w->listed)
+		return w->listed->child->valuestring;
 	role_label(w->role, w->expert, buf);
 	n = strlen(buf);
 	snprintf(buf + n, 64 - n, ".%s", parts[w->part]);
 	return buf;
+}
+
+static const char *less_part(const char *name, char *buf)
+{
+	snprintf(buf, LABEL, "%.*s", (int)(strrchr(name, '.') - name), name);
+	return buf;
+}
+
+const char *want_label(const struct want *w, char *buf)
+{
+	return w->listed && w->role == R_LINEAR ? less_part(w->listed->child->valuestring, buf) :
+	                                          role_label(w->role, w->expert, buf);
+}
+
+bool block_linear(const struct model *m, const struct block *b, int i, char *label)
+{
+	const struct tensor *t = &b->t[i];
+	enum role r;
+	enum part p;
+	int expert;
+
+	if (m->listed) {
+		if (!listed_linear(t->name, t->nd, b->kind))
+			return false;
+		less_part(t->name, label);
+		return true;
+	}
+	if (role_parse(t->name, &r, &p, &expert) < 0 || p != P_WEIGHT || !model_linear(m, b->index, r))
+		return false;
+	role_label(r, expert, label);
+	return true;
 }
 
 int block_find_expert(const struct block *b, enum role role, enum part part, int expert)

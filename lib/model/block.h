@@ -19,6 +19,7 @@ enum role {
 	R_NORM_MLP, R_GATE, R_UP, R_DOWN, R_NORM_MLP_OUT, R_CROSS_MLP_GATE,
 	R_ROUTER, R_SHARED_ROUTER, R_SHARED_GATE, R_SHARED_UP, R_SHARED_DOWN, R_EXPERT_GATE, R_EXPERT_UP, R_EXPERT_DOWN,
 	R_NORM_FINAL, R_PROJ_OUT, R_HEAD,
+	R_LINEAR, R_OTHER,              /* of a model that lists its tensors (listed.h) */
 	R_N
 };
 enum part { P_WEIGHT, P_BIAS, P_N };
@@ -31,6 +32,7 @@ bool role_linear(enum role);                                    /* a linear that
 /* And compressed in this layer: one that attends to something else than the text stays as it is. */
 bool model_linear(const struct model *, int index, enum role);
 bool role_expert(enum role);                                    /* there is one for each expert */
+enum { LABEL = 128 };
 /* "attn.q", "expert.3.gate": what rules match and reports say.  buf of 64. */
 const char *role_label(enum role, int expert, char *buf);
 
@@ -41,6 +43,7 @@ void piece_experts(const struct model *, int index, int piece, int *from, int *t
 
 /* A tensor that a model has. */
 struct want {
+	const cJSON *listed;            /* its entry, where the model lists it; else NULL */
 	enum role role;
 	enum part part;
 	int expert, nd;
@@ -51,7 +54,8 @@ struct want {
 #define WANT_FIRST { .part = P_N }
 bool model_wants(const struct model *, int index, struct want *);
 bool piece_wants(const struct model *, int index, int piece, struct want *);    /* of a piece of the layer */
-const char *want_name(const struct want *, char *buf);          /* "attn.q.weight"; buf of 64 */
+const char *want_name(const struct want *, char *buf);          /* "attn.q.weight"; buf of 64; or its own */
+const char *want_label(const struct want *, char *buf);         /* "attn.q"; buf of LABEL */
 /* Shape that the model demands of a role's part in a layer (any, at the ends): nd and dim set; false where there is
  * none. */
 bool role_shape(const struct model *, int index, enum role, enum part, int *nd, int64_t *dim);
@@ -76,6 +80,8 @@ struct block {
 int block_find(const struct block *, enum role, enum part);
 int block_find_expert(const struct block *, enum role, enum part, int expert);
 struct tensor *block_get(const struct block *, enum role, enum part);   /* borrows; NULL if absent */
+/* Is tensor i the weight of a linear that methods compress?  Then label (of LABEL) is what rules match. */
+bool block_linear(const struct model *, const struct block *, int i, char *label);
 /* An empty block with room for nt tensors, all cleared. */
 void block_init(struct block *, int index, enum blk_kind, int nt);
 void block_room(struct block *, int nt);        /* room anew: what it held is forgotten */

@@ -1,5 +1,5 @@
 /* struct model to and from JSON: one table of fields serves both directions. */
-#include "model/model.h"
+#include "model/listed.h"
 
 #include "base/err.h"
 
@@ -231,6 +231,12 @@ static void put_layers(const struct model *m, cJSON *obj, const char *key, const
 	json_put(obj, key, a);
 }
 
+static int parse_listed(struct model *m, const cJSON *obj)
+{
+	m->listed = cJSON_GetObjectItemCaseSensitive(obj, "tensors");
+	return m->listed ? listed_check(m->listed, m->n_layer) : 0;
+}
+
 int model_parse(struct model *m, const cJSON *obj)
 {
 	const char *s;
@@ -245,7 +251,7 @@ int model_parse(struct model *m, const cJSON *obj)
 	if ((r = json_str(obj, "dtype", &s)) <= 0)
 		return err_set(ST_BAD, "model: no proper 'dtype'");
 	m->dtype = dtype_find(s);
-	if (parse_fields(fields, m, obj) < 0 ||
+	if (parse_fields(fields, m, obj) < 0 || parse_listed(m, obj) < 0 ||
 	    parse_fields(rope_fields, m, cJSON_GetObjectItemCaseSensitive(obj, "rope")) < 0 ||
 	    parse_flags(m, obj) < 0 || parse_layers(m, obj, "window_layers", m->slide) < 0 ||
 	    parse_layers(m, obj, "moe_layers", m->moe) < 0 || parse_layers(m, obj, "cross_layers", m->cross) < 0 ||
@@ -362,6 +368,12 @@ static int check_fields(const struct field *f, const struct model *m)
 			return err_set(ST_BAD, "model: '%s' is %.10g, outside %.10g..%.10g", f->key, v, f->min, f->max);
 	}
 	return 0;
+}
+
+int model_runs(const struct model *m)
+{
+	return !m->listed ? 0 : err_set(ST_UNSUP, "of this model nothing is known but its tensors: without a forward pass "
+	                                "there is no calibration and no evaluation; rounding and packing work");
 }
 
 int model_check(const struct model *m)

@@ -87,6 +87,7 @@ struct model {
 	int pos_rows, pos_first;        /* learned positions: rows of the table, and which of them is position 0 */
 	double mul_embed, mul_resid, mul_logit;         /* multiply the embedding, what a block adds, logits; 0 = off */
 	unsigned flags;
+	const cJSON *listed;            /* its tensors, where nothing else is known (listed.h), or NULL; borrowed */
 	enum dtype dtype;               /* of the checkpoint's linears: what scales are rounded to */
 };
 
@@ -102,6 +103,7 @@ static inline int model_dv(const struct model *m)
 {
 	return m->d_v ? m->d_v : m->d_head;
 }
+int model_runs(const struct model *);           /* -1, error set (ST_UNSUP): nobody knows what it computes */
 int model_check(const struct model *);          /* ranges and divisibility; -1: error set (ST_BAD) */
 
 /* cos, sin: [T, rope.dim/2], positions 0..T-1; T matters to dynamic and long scaling. */

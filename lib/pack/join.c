@@ -199,7 +199,7 @@ int pack_join(const struct pack *p, const struct block *b, struct block *out)
 	for (int i = 0; i < b->nt; i++) {
 		const struct fuse *f = NULL;
 
-		if (role_parse(b->t[i].name, &r, &part, &expert) == 0) {
+		if (!p->m->listed && role_parse(b->t[i].name, &r, &part, &expert) == 0) {
 			f = family_fuse(p->f, r);
 			if (f && (r != f->role[0] || (role_expert(r) && expert > from)))
 				continue;               /* joined with the first */

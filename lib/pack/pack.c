@@ -7,6 +7,7 @@
 #include "base/out.h"
 #include "base/progress.h"
 #include "bundle/members.h"
+#include "model/listed.h"
 #include "model/names.h"
 #include "op/meter.h"
 #include "pack/shard.h"
@@ -39,6 +40,15 @@ int pack_name(const struct pack *p, const struct block *b, int i, bool full, cha
 	struct tensor_id id = { .layer = b->index };
 	char where[32];
 
+	if (p->m->listed) {             /* its own, behind what all of a layer begin with */
+		const char *L = strstr(p->layers, "%L");
+
+		if (b->kind == BLK_KIND_DENSE)
+			snprintf(buf, n, "%.*s%d%s%s", (int)(L - p->layers), p->layers, b->index, L + 2, b->t[i].name);
+		else
+			snprintf(buf, n, "%s", b->t[i].name);
+		return 0;
+	}
 	if (role_parse(b->t[i].name, &id.role, &id.part, &id.head) < 0)
 		return err_set(ST_UNSUP, "%s: '%s' is no tensor that family '%s' has a name for", block_label(b, where),
 		               b->t[i].name, p->f->name);
@@ -336,6 +346,8 @@ static int read_names(struct pack *p, const cJSON *names)
 
 	if (json_bool(names, "bare", &p->bare) < 0 || (trunk = json_str(names, "trunk", &n->trunk)) < 0)
 		return -1;
+	if (p->m->listed && (json_str(names, "layers", &p->layers) <= 0 || listed_name(p->layers) < 0 || !strstr(p->layers, "%L")))
+		return err_set(ST_BAD, "'names' of the manifest: no proper 'layers'");
 	if (p->bare)
 		*n = (struct naming){ "", "" };
 	else if (trunk && (json_str(names, "rest", &n->rest) <= 0 || strlen(n->trunk) > 64 || strlen(n->rest) > 64))
@@ -376,7 +388,7 @@ static int start(struct pack *p, struct bundle_in *in)
 	r = names_read(&p->own, names);
 	if (r < 0)
 		return err_at("%s", bundle_name(in));
-	p->f = r ? &p->own : family_find(p->m->family);
+	p->f = r || p->m->listed ? &p->own : family_find(p->m->family);
 	if (!p->f)
 		return err_set(ST_UNSUP, "family '%s' is not known to this version", p->m->family);
 	if (read_names(p, names) < 0)

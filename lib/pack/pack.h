@@ -24,6 +24,7 @@ struct pack {                           /* a directory being written */
 	const struct model *m;
 	const struct family *f;         /* whose names the tensors get: a family's, or */
 	struct family own;              /* the bundle's */
+	const char *layers;             /* of a model that lists its tensors: what those of a layer begin with */
 	struct naming naming;           /* how the checkpoint's names differ from those, */
 	const struct naming *as;        /* when they do; or NULL */
 	bool bare;                      /* they lacked its prefix */

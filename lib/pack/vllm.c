@@ -10,6 +10,7 @@
 #include "pack/bits.h"
 
 #include "base/err.h"
+#include "model/listed.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -66,10 +67,13 @@ static int accept(const struct pack *p, const struct block *b, int i, const char
 	const struct qrec *q = &b->q[i];
 	int64_t in = tensor_cols(&b->t[i]);
 	char words[64];
-	enum role role;
-	enum part part;
+	enum role role = R_OTHER;
+	enum part part = P_WEIGHT;
 
-	role_parse(b->t[i].name, &role, &part, NULL);
+	if (!p->m->listed)
+		role_parse(b->t[i].name, &role, &part, NULL);
+	else if (!listed_linear(b->t[i].name, b->t[i].nd, b->kind))
+		return refuse(name, "only matrices of layers may be quantized");
 	if (part != P_WEIGHT || b->t[i].nd != 2 || role == R_EMBED)
 		return refuse(name, "role: only the weights of linears may be quantized");
 	if (role == R_HEAD && !p->o->force)
@@ -179,8 +183,10 @@ static int check_fused(const struct pack *p, const struct block *b)
 }
 
 /* What engines hold as linears, and take for quantized unless they are told: routers and projections of the ends too. */
-static bool engine_linear(enum role r)
+static bool engine_linear(const struct pack *p, const struct block *b, int i, enum role r)
 {
+	if (p->m->listed)
+		return b->kind != BLK_KIND_EMBED && listed_linear(b->t[i].name, b->t[i].nd, BLK_KIND_DENSE);
 	return role_linear(r) || r == R_CROSS_Q || r == R_CROSS_K || r == R_CROSS_V || r == R_CROSS_O || r == R_HEAD || r == R_ROUTER || r == R_SHARED_ROUTER || r == R_PROJ_IN || r == R_PROJ_OUT;
 }
 
@@ -215,13 +221,16 @@ static int block(struct pack *p, const struct block *b)
 
 		if (pack_name(p, b, i, true, name, sizeof(name)) < 0 || (quant && accept(p, b, i, name) < 0))
 			return -1;
-		role_parse(b->t[i].name, &role, &part, NULL);
-		if (part == P_WEIGHT && engine_linear(role)) {
+		role = R_OTHER;
+		part = P_WEIGHT;
+		if (!p->m->listed)
+			role_parse(b->t[i].name, &role, &part, NULL);
+		if (part == P_WEIGHT && engine_linear(p, b, i, role)) {
 			char *module = xasprintf("%.*s", (int)(strlen(name) - strlen(".weight")), name);
 			char *as = said(p, module);
 			int r = 0;
 
-			ctconf_add(&v->conf, as, &b->q[i], role == R_HEAD);
+			ctconf_add(&v->conf, as, &b->q[i], role == R_HEAD || !strcmp(module, "lm_head"));
 			free(as);
 			if (quant) {
 				v->slow += tensor_cols(&b->t[i]) % FAST_IN || tensor_rows(&b->t[i]) % FAST_OUT;

@@ -96,7 +96,7 @@ static int check_rules(struct host *h)
 	const struct model *m = h->run.model;
 	struct sequence seq;
 	bool has[R_N] = { false };
-	char name[R_N][64];
+	char name[R_N][LABEL];
 	const char *role[R_N];
 	int n = 0, r;
 
@@ -105,16 +105,16 @@ static int check_rules(struct host *h)
 	r = sequence_init(&seq, bundle_manifest(h->in), m);
 	for (int i = 0; r == 0 && i < seq.n; i++) {
 		struct want w = WANT_FIRST;
-		char label[64];
+		char label[LABEL];
 
 		while (seq.index[i] >= 0 && seq.index[i] < m->n_layer && model_wants(m, seq.index[i], &w))
 			if (model_linear(m, seq.index[i], w.role) && w.part == P_WEIGHT) {
-				if (!has[w.role]) {     /* what the model has, to name the nearest */
-					role[n] = role_label(w.role, w.expert, name[n]);
+				if (n < R_N && (w.listed || !has[w.role])) {    /* what there is, to name the nearest */
+					role[n] = want_label(&w, name[n]);
 					n++;
 				}
 				has[w.role] = true;
-				rules_find(&h->run.rules, seq.index[i], role_label(w.role, w.expert, label));
+				rules_find(&h->run.rules, seq.index[i], want_label(&w, label));
 			}
 	}
 	if (r == 0)
@@ -150,6 +150,8 @@ static int set_up(struct host *h)
 		return 0;
 	if (!r->dev)
 		return err_set(ST_FAIL, "calibration without a device");
+	if (model_runs(r->model) < 0)
+		return err_at("%s", bundle_name(h->in));
 	if (tokens_check(&h->tokens, r->model->vocab) < 0)
 		return err_at("%s", common.calib);
 	r->calib = calib_new(r->dev, r->model, h->tokens.ids, h->tokens.N, (int)h->tokens.T);
