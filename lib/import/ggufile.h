@@ -73,6 +73,18 @@ int gguf_tokenizer(const struct gguf *, const struct gguf_arch *, struct source 
 /* A SentencePiece model out of pieces, scores and types. */
 int gguf_spm(const struct gguf *, struct source *);
 
+/* What happens before byte-level BPE, as tokenizer.json says it: by "tokenizer.ggml.pre".  NULL: not known. */
+#define BYTE_LEVEL(regex) "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, " \
+	"\"use_regex\": " regex "}"
+struct gguf_pre {
+	const char *name[4];
+	const char *normalizer, *split;
+	bool whole;                     /* a word that is a token is taken as it is */
+	bool bos;                       /* when the file does not say */
+};
+const struct gguf_pre *gguf_pre(struct gguf_str);
+const char *gguf_pre_name(size_t i);                    /* the first name of each, then NULL */
+
 /* Ids of the special tokens, -1 where there is none, and their texts. */
 enum { TOK_BOS, TOK_EOS, TOK_UNK, TOK_PAD, TOK_N };
 int gguf_special(const struct gguf *, int64_t id[TOK_N]);

@@ -12,42 +12,6 @@
 
 enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4 };        /* token_type, as SentencePiece numbers them */
 
-#define BYTE_LEVEL(regex) "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, " \
-	"\"use_regex\": " regex "}"
-#define SEQUENCE(x) "{\"type\": \"Sequence\", \"pretokenizers\": [" x ", "
-#define SPLIT(re) "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"" re "\"}, \"behavior\": \"Isolated\", " \
-	"\"invert\": false}"
-#define DIGITS "{\"type\": \"Digits\", \"individual_digits\": true}"
-#define WORDS(digits) SPLIT("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|" digits \
-	"| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+")
-
-/* "tokenizer.ggml.pre" names what happens before BPE; the rest of the pipeline follows.  A name that is not
- * here is refused: a wrong split gives ids that look right. */
-static const struct pre {
-	const char *name[4];
-	const char *normalizer, *split;
-	bool whole;                     /* a word that is a token is taken as it is */
-	bool bos;                       /* when the file does not say */
-} pres[] = {
-	{ { "gpt-2", "phi-2" }, "null", BYTE_LEVEL("true"), false, false },
-	{ { "smollm", "starcoder" }, "null", SEQUENCE(DIGITS) BYTE_LEVEL("true") "]}", false, false },
-	{ { "llama-bpe", "llama3", "llama-v3" }, "null", SEQUENCE(WORDS("\\\\p{N}{1,3}")) BYTE_LEVEL("false") "]}",
-	  true, true },
-	{ { "qwen2" }, "{\"type\": \"NFC\"}", SEQUENCE(WORDS("\\\\p{N}")) BYTE_LEVEL("false") "]}", false, false },
-	{ { "deepseek-coder" }, "null", SEQUENCE(SPLIT("[\\r\\n]")) SPLIT("\\\\s?\\\\p{L}+") ", " SPLIT("\\\\s?\\\\p{P}+") ", "
-	  SPLIT("[\xe4\xb8\x80-\xe9\xbe\xa5\xe0\xa0\x80-\xe4\xb8\x80\xea\xb0\x80-\xed\x9f\xbf]+") ", " DIGITS ", "
-	  BYTE_LEVEL("false") "]}", false, true }
-};
-
-static const struct pre *find_pre(struct gguf_str s)
-{
-	for (size_t i = 0; i < sizeof(pres) / sizeof(*pres); i++)
-		for (int k = 0; k < 4 && pres[i].name[k]; k++)
-			if (strlen(pres[i].name[k]) == s.n && !memcmp(pres[i].name[k], s.s, s.n))
-				return &pres[i];
-	return NULL;
-}
-
 static bool is_text(struct gguf_str s)                  /* UTF-8 without NUL */
 {
 	return utf8_valid(s.s, (size_t)s.n) == s.n && !memchr(s.s, 0, (size_t)s.n);
@@ -127,7 +91,7 @@ static void post(struct text *t, const int64_t *id, const struct gguf_str *s, bo
 }
 
 static int bpe(const struct gguf *g, struct source *src, const struct gguf_kv *tok, const struct gguf_kv *types,
-               const struct pre *pre, const int64_t *id, const struct gguf_str *s, bool bos, bool eos)
+               const struct gguf_pre *pre, const int64_t *id, const struct gguf_str *s, bool bos, bool eos)
 {
 	const struct gguf_kv *merges;
 	struct text t = { 0 };
@@ -260,11 +224,22 @@ static int read_vocab(const struct gguf *g, const struct gguf_kv **tok, const st
 	return 0;
 }
 
+static int unknown(struct gguf_str name)
+{
+	char known[256] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; gguf_pre_name(i) && n < sizeof(known); i++)
+		n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", gguf_pre_name(i));
+	return err_set(ST_UNSUP, "GGUF: pre-tokenizer '%.*s' is not known here; known:%s",
+	               (int)(name.n > 40 ? 40 : name.n), name.s, known);
+}
+
 int gguf_tokenizer(const struct gguf *g, const struct gguf_arch *a, struct source *src)
 {
 	const struct gguf_kv *tok = NULL, *types = NULL;
 	struct gguf_str model, name = { "", 0 }, s[TOK_N] = { { NULL, 0 } };
-	const struct pre *pre = NULL;
+	const struct gguf_pre *pre = NULL;
 	bool bos, eos = false, spm;
 	int64_t id[TOK_N];
 	int r = gguf_string(g, "tokenizer.ggml.model", &model);
@@ -281,10 +256,9 @@ int gguf_tokenizer(const struct gguf *g, const struct gguf_arch *a, struct sourc
 	if (!spm) {
 		if (gguf_string(g, "tokenizer.ggml.pre", &name) < 0)
 			return -1;
-		pre = find_pre(name);
+		pre = gguf_pre(name);
 		if (!pre)
-			return err_set(ST_UNSUP, "GGUF: pre-tokenizer '%.*s' is not known here; known: gpt-2 phi-2 smollm starcoder "
-			               "llama-bpe qwen2 deepseek-coder", (int)(name.n > 40 ? 40 : name.n), name.s);
+			return unknown(name);
 	}
 	bos = spm || pre->bos;
 	if (read_vocab(g, &tok, &types, id, s) < 0 || gguf_bool(g, "tokenizer.ggml.add_bos_token", &bos) < 0 ||

@@ -290,7 +290,9 @@ static void test_llama3(void)
 static void test_pretokenizers(void)
 {
 	static const char *const names[][2] = { { "llama-bpe", "llama3" }, { "qwen2", "qwen2" }, { "gpt-2", "gpt2" },
-	                                        { "starcoder", "starcoder" }, { "deepseek-coder", "deepseek-coder" } };
+	                                        { "starcoder", "starcoder" }, { "deepseek-coder", "deepseek-coder" },
+	                                        { "deepseek-llm", "deepseek-llm" }, { "falcon", "falcon" },
+	                                        { "olmo", "gpt-neox" } };
 	cJSON *v = load_json(GOLDEN "pipelines.json"), *all = cJSON_GetObjectItem(v, "tokenizers");
 	size_t len;
 	uint8_t *file = source_slurp("tests/golden/gguf/llama3.gguf", 1 << 20, &len), *at;
