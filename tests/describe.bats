@@ -212,6 +212,10 @@ rebundle() {
 		(.ignore | contains(["transformer.output_layer", "transformer.encoder.layers.1.mlp.dense_4h_to_h"]))' v/config.json
 	jq -S 'del(.quantization_config)' v/config.json >got
 	jq -S . "$SHARED/fixtures/families/chatglm/config.json" | diff - got
+	try llmc-import --as generic --dtype f32 "$ROOT/tests/golden/gguf/tiny.gguf" -o g.llmc
+	try llmc-quant -w int4:g16 g.llmc -o h.llmc
+	try llmc-info --tensors h.llmc
+	[ "$(grep -c $'attn_q.weight\t.*\tint4:g16:sym' <<<"$output")" -eq 2 ]
 	try llmc-import --explain -j --as generic "$SHARED/fixtures/families/chatglm"
 	[ "$(field '.tensors | map(select(.how == "a linear")) | length')" -eq 8 ]
 }

@@ -239,12 +239,12 @@ header() {
 @test "--list prints the families and what they allow, and the page has them all" {
 	try llmc-import --list
 	has $'#family\tarchitectures\trotate\tshift\tmoe'
-	has $'llama\tLlamaForCausalLM,LLaMAForCausalLM\ttrue\tfalse\tfalse'
+	has $'llama\tLlamaForCausalLM,LLaMAForCausalLM\ttrue\tfalse\tfalse\tfalse\tllama'
 	has $'gemma2\tGemma2ForCausalLM\tfalse\tfalse\tfalse'
 	has $'phi\tPhiForCausalLM\ttrue\ttrue\tfalse'
 	has $'mixtral\tMixtralForCausalLM\ttrue\tfalse\ttrue'
 	cut -f 1 <<<"$output" | tail -n +2 | sort >have
-	sed -n '/^\.Bl -column/,/^\.El/s/^\.It \(.*\) Ta .*/\1/p' "$ROOT/man/llmc-import.1" | tr -d ' ' | tr , '\n' | sort >page
+	sed -n '/^\.Bl -column "gpt_bigcode"/,/^\.El/s/^\.It \(.*\) Ta .*/\1/p' "$ROOT/man/llmc-import.1" | tr -d ' ' | tr , '\n' | sort >page
 	try diff page have
 	try llmc-import --list -j
 	[ "$(field 'length')" -eq "$(wc -l <have)" ]

@@ -18,7 +18,7 @@ struct spot {
 /* The length of what stands before the layer's number, where the name has one; *rest: what follows it. */
 static size_t layer_of(const char *name, int *layer, const char **rest)
 {
-	static const char *const words[] = { "layers.", "h.", "blocks." };
+	static const char *const words[] = { "layers.", "h.", "blocks.", "blk." };
 
 	for (const char *p = name; p; p = strchr(p, '.') ? strchr(p, '.') + 1 : NULL)
 		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {

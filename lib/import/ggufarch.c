@@ -2,6 +2,8 @@
 #include "import/ggufile.h"
 
 #include "base/err.h"
+#include "base/mem.h"
+#include "base/near.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -293,7 +295,8 @@ const struct gguf_arch *gguf_arch(const struct gguf *g)
 {
 	size_t n = sizeof(rows) / sizeof(*rows), at = 0;
 	struct gguf_str s;
-	char known[512] = "";
+	char known[512] = "", word[64];
+	const char *near = rows[0].name;
 	int r = gguf_string(g, "general.architecture", &s);
 
 	if (r <= 0) {
@@ -304,9 +307,23 @@ const struct gguf_arch *gguf_arch(const struct gguf *g)
 	for (size_t i = 0; i < n; i++)
 		if (strlen(rows[i].name) == s.n && !memcmp(rows[i].name, s.s, s.n) && (!rows[i].has || has_tail(g, rows[i].has)))
 			return &rows[i];
-	for (size_t i = 0; i < n && at < sizeof(known); i++)
-		if (!rows[i].has)
-			at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", at ? " " : "", rows[i].name);
-	err_set(ST_UNSUP, "GGUF architecture '%.*s' is not supported; known: %s", (int)(s.n > 80 ? 80 : s.n), s.s, known);
+	snprintf(word, sizeof(word), "%.*s", (int)least((int64_t)s.n, 63), s.s);
+	for (size_t i = 0; i < n; i++) {
+		if (near_distance(word, rows[i].name) < near_distance(word, near))
+			near = rows[i].name;
+		if (!rows[i].has && at < sizeof(known))
+			at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "", rows[i].name);
+	}
+	say(1, "known architectures: %s", known);
+	err_set(ST_UNSUP, "GGUF architecture '%.*s' is not supported; the nearest known is '%s'", (int)(s.n > 80 ? 80 : s.n),
+	        s.s, near);
+	return NULL;
+}
+
+const char *gguf_of(const struct family *f)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (family_answers(f, rows[i].class))
+			return rows[i].name;
 	return NULL;
 }

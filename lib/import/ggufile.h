@@ -50,6 +50,7 @@ struct gguf_arch {
 	int (*more)(const struct gguf *, const struct gguf_arch *, cJSON *config);      /* what no table can say; or NULL */
 };
 const struct gguf_arch *gguf_arch(const struct gguf *);         /* NULL: error set */
+const char *gguf_of(const struct family *);     /* the architecture that models of the family have in GGUF; NULL: none */
 
 /* Keys of the architecture, as the look-ups of gguf.h. */
 int arch_int(const struct gguf *, const struct gguf_arch *, const char *key, int64_t min, int64_t max, int64_t *out);

@@ -2,6 +2,7 @@
 #include "import/import.h"
 
 #include "base/table.h"
+#include "import/ggufile.h"
 #include "model/family.h"
 #include "model/fold.h"
 
@@ -32,6 +33,8 @@ static cJSON *row(const struct family *f)
 	json_put_bool(o, "shift", language && !fold_shift(&m));
 	json_put_bool(o, "moe", f->names[R_ROUTER]);
 	json_put_bool(o, "vision", f->wrap);
+	if (gguf_of(f))
+		json_put_str(o, "gguf", gguf_of(f));
 	return o;
 }
 
@@ -57,7 +60,7 @@ void import_list(bool json)
 	else {
 		cJSON_ArrayForEach(v, rows)
 			join(v);
-		table_print("family architectures rotate shift moe vision", rows);
+		table_print("family architectures rotate shift moe vision gguf", rows);
 	}
 	cJSON_Delete(rows);
 }
