@@ -192,6 +192,10 @@ static dnnl_status_t execute(struct entry *e, const void *a, const void *b, void
 	return r;
 }
 
+/* What oneDNN 2.6 compiles for AMX of a product of this depth ends in SIGILL when it has 65 to 80 rows, or so many
+ * beyond a further 64: it is made of two. */
+enum { DEADLY = 63 };
+
 int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b,
             int64_t ldb, bool add, float *c, int64_t ldc)
 {
@@ -199,6 +203,10 @@ int mm_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, 
 	struct entry *e;
 	dnnl_status_t r;
 
+	if (k == DEADLY)
+		return mm_bf16(ta, tb, m, n, k - 1, a, lda, b, ldb, add, c, ldc) < 0 ? -1 :
+		       mm_bf16(ta, tb, m, n, 1, a + (k - 1) * (ta ? lda : 1), lda, b + (k - 1) * (tb ? 1 : ldb), ldb, true, c,
+		               ldc);
 	if ((r = entry_find(&s, &e)) || (r = execute(e, a, b, c)))
 		return err_set(ST_FAIL, "oneDNN failed with status %d in a product [%lld,%lld,%lld]", (int)r,
 		               (long long)m, (long long)n, (long long)k);
