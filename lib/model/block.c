@@ -236,8 +236,10 @@ static bool has_bias(const struct model *m, enum role r)
 bool role_shape(const struct model *m, int index, enum role r, enum part p, int *nd, int64_t *dim)
 {
 	int64_t out = 0, in = 0;
-	bool has = !m->listed && weight_shape(m, index, r, &out, &in) && (p == P_WEIGHT || has_bias(m, r));
+	bool has = weight_shape(m, index, r, &out, &in);
 
+	/* a head that is the embedding may have a bias of its own */
+	has = !m->listed && (p == P_WEIGHT ? has : (has || r == R_HEAD) && has_bias(m, r));
 	*nd = p == P_WEIGHT && in ? 2 : 1;
 	dim[0] = out;
 	dim[1] = in;

@@ -87,6 +87,16 @@ int fwd_final(struct fwd *f, int64_t rows, const float *x, float *y)
 	return m->flags & MF_NO_FINAL ? f->dev->ops->copy(f->dev, &out, &in) : fwd_norm(f, R_NORM_FINAL, &out, &in);
 }
 
+/* Of a head whose weight is the embedding. */
+static int add_bias(struct fwd *f, int64_t rows, float *logits)
+{
+	const struct tensor *bias = fwd_prepared(f, f->blk, R_HEAD, P_BIAS, DT_F32);
+
+	for (int64_t i = 0; bias && i < rows * f->m->vocab; i++)
+		logits[i] += ((const float *)bias->data)[i % f->m->vocab];
+	return bias ? 0 : -1;
+}
+
 int fwd_logits(struct fwd *f, int64_t rows, const float *y, float *logits)
 {
 	const struct model *m = f->m;
@@ -102,6 +112,8 @@ int fwd_logits(struct fwd *f, int64_t rows, const float *y, float *logits)
 		in = narrow;
 	}
 	if (fwd_linear(f, own ? f->blk : f->embed, own ? R_HEAD : R_EMBED, &out, &in) < 0)
+		return -1;
+	if (!own && m->flags & MF_BIAS_HEAD && add_bias(f, rows, logits) < 0)
 		return -1;
 	for (int64_t i = 0; m->mul_logit > 0 && i < rows * m->vocab; i++)
 		logits[i] *= (float)m->mul_logit;

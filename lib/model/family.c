@@ -192,6 +192,7 @@ static bool ignored(const char *name)
 	static const char *const tails[] = { ".rotary_emb.inv_freq", ".rotary_pos_emb.inv_freq", ".attn.bias",
 	                                     ".attn.masked_bias", ".attention.bias",
 	                                     ".attention.masked_bias", ".position_ids",
+	                                     "decoder.version",
 	                                     /* GGUF's, for which the configuration is read */
 	                                     "rope_freqs.weight", "rope_factors_short.weight",
 	                                     "rope_factors_long.weight", ".attn_rot_embd.weight" };
