@@ -18,29 +18,33 @@ static int inner_role(const struct map *p, const char *name, struct tensor_id *i
 	return known ? family_role(p->names, known, id) : -1;
 }
 
+/* As family_role, of a name that may lack the prefix. */
+static int any_role(const struct family *f, const char *name, struct tensor_id *id, bool *lacks)
+{
+	size_t n = family_prefix(f);
+	char full[600];
+	int r = family_role(f, name, id);
+
+	*lacks = r < 0;
+	if (r >= 0 || !n || strlen(name) > 512)
+		return r;
+	snprintf(full, sizeof(full), "%.*s%s", (int)n, f->names[R_EMBED], name);
+	return family_role(f, full, id);
+}
+
 /* As family_role; -2: error set. */
 static int find_role(struct map *p, const char *name, struct tensor_id *id)
 {
 	size_t n = family_prefix(p->names);
 	const char *embed = p->names->names[R_EMBED];
-	char full[600];
 	bool lacks;
 	int r;
 
 	if (p->wrap)
 		return inner_role(p, name, id);
-	r = family_role(p->names, name, id);
-	if (r > 0 && strncmp(name, embed, n))
+	r = any_role(p->names, name, id, &lacks);
+	if (r <= 0 || (!lacks && strncmp(name, embed, n)))
 		return r;                       /* "lm_head": the same in both */
-	lacks = r < 0;
-	if (lacks) {
-		if (!n || strlen(name) > 512)
-			return -1;
-		snprintf(full, sizeof(full), "%.*s%s", (int)n, embed, name);
-		r = family_role(p->names, full, id);
-	}
-	if (r <= 0)
-		return r;
 	if (p->prefixed++ && lacks != (p->as == &bare)) {
 		err_set(ST_BAD, "tensor '%s' is named with%s the prefix '%.*s', others are not", name,
 		        lacks ? "out" : "", (int)n, embed);
@@ -218,11 +222,12 @@ static int known(struct map *p, const struct family *f)
 {
 	const struct family *was = p->names;
 	struct tensor_id id;
+	bool lacks;
 	int n = 0;
 
 	p->names = f;
 	for (int i = 0; i < p->s->nt; i++)
-		n += (p->wrap ? inner_role(p, p->s->t[i].name, &id) : family_role(f, p->s->t[i].name, &id)) > 0;
+		n += (p->wrap ? inner_role(p, p->s->t[i].name, &id) : any_role(f, p->s->t[i].name, &id, &lacks)) > 0;
 	p->names = was;
 	return n;
 }

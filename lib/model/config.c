@@ -166,6 +166,7 @@ static int rope_type(const cJSON *p, enum rope_type *out)
 		{ "default", ROPE_DEFAULT }, { "mrope", ROPE_DEFAULT }, { "linear", ROPE_LINEAR }, { "dynamic", ROPE_DYNAMIC }, { "llama3", ROPE_LLAMA3 },
 		{ "yarn", ROPE_YARN }, { "longrope", ROPE_LONG }, { "su", ROPE_LONG }
 	};
+	const cJSON *factor = cJSON_GetObjectItemCaseSensitive(p, "factor");
 	const char *type = "default";
 	size_t i = 0, n = sizeof(t) / sizeof(*t);
 
@@ -177,8 +178,12 @@ static int rope_type(const cJSON *p, enum rope_type *out)
 	if (i == n)
 		return err_set(ST_UNSUP, "rope scaling '%.40s' is not supported", type);
 	*out = t[i].type;
-	return *out == ROPE_DEFAULT || *out == ROPE_LONG || cJSON_GetObjectItemCaseSensitive(p, "factor") ? 0 :
-	       err_set(ST_BAD, "rope scaling '%s' has no 'factor'", type);
+	/* what the first configurations of Phi-3 called it */
+	if (*out == ROPE_YARN && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(p, "long_factor")))
+		*out = ROPE_LONG;
+	if (*out == ROPE_DEFAULT || *out == ROPE_LONG || (factor && (*out == ROPE_YARN || !cJSON_IsNull(factor))))
+		return 0;
+	return err_set(ST_BAD, "rope scaling '%s' has no 'factor'", type);
 }
 
 static int stretch(const cJSON *p, const char *key, int n, double *out)
@@ -215,11 +220,12 @@ static int read_rope(struct model *m, const struct family *f, const cJSON *confi
 	struct rope *r = &m->rope;
 	const char *what = "rope_parameters";
 	double prf = f->rotary > 0 ? f->rotary : 1;
-	int64_t orig = m->ctx;
+	int factor = 0;
+	int64_t orig = r->orig_ctx > 1 ? r->orig_ctx : m->ctx;
 
 	if (r->type == ROPE_NONE)
 		return 0;
-	if (!p || cJSON_IsNull(p))
+	if (!p || !p->child)
 		p = cJSON_GetObjectItemCaseSensitive(config, what = "rope_scaling");
 	if (p && !cJSON_IsNull(p) && !cJSON_IsObject(p))
 		return err_set(ST_BAD, "'%s' is not an object", what);
@@ -227,7 +233,7 @@ static int read_rope(struct model *m, const struct family *f, const cJSON *confi
 		return -1;
 	if (json_num(config, "rope_theta", &r->base) < 0 || json_num(p, "rope_theta", &r->base) < 0 ||
 	    json_num(config, "partial_rotary_factor", &prf) < 0 || json_num(p, "partial_rotary_factor", &prf) < 0 ||
-	    json_num(p, "factor", &r->factor) < 0 || json_num(p, "low_freq_factor", &r->low_freq) < 0 ||
+	    (factor = json_num(p, "factor", &r->factor)) < 0 || json_num(p, "low_freq_factor", &r->low_freq) < 0 ||
 	    json_num(p, "high_freq_factor", &r->high_freq) < 0 || json_num(p, "beta_fast", &r->beta_fast) < 0 ||
 	    json_num(p, "beta_slow", &r->beta_slow) < 0 || json_num(p, "mscale", &r->mscale) < 0 ||
 	    json_num(p, "mscale_all_dim", &r->mscale_all_dim) < 0 ||
@@ -243,6 +249,8 @@ static int read_rope(struct model *m, const struct family *f, const cJSON *confi
 			return err_set(ST_UNSUP, "'%s' in '%s' is not supported with this scaling", key, what);
 	}
 	r->orig_ctx = (int)orig;
+	if (!factor && (r->type == ROPE_LONG || r->type == ROPE_YARN))  /* how much longer the context has become */
+		r->factor = (double)m->ctx / (double)orig;
 	if (!(prf > 0 && prf <= 1))
 		return err_set(ST_BAD, "'partial_rotary_factor' is %g", prf);
 	if (!m->kv_rank)                        /* else the rotated part has a width of its own */
@@ -251,8 +259,6 @@ static int read_rope(struct model *m, const struct family *f, const cJSON *confi
 		return -1;
 	if (r->type != ROPE_LONG)
 		return 0;
-	if (!cJSON_GetObjectItemCaseSensitive(p, "factor"))
-		r->factor = (double)m->ctx / (double)orig;
 	return stretch(p, "short_factor", r->dim / 2, r->near) < 0 ? -1 : stretch(p, "long_factor", r->dim / 2, r->far);
 }
 
@@ -278,6 +284,18 @@ void window_set(struct model *m, int window)
 	m->window = window;
 	for (int i = 0; i < m->n_layer; i++)
 		m->slide[i] = window > 0;
+}
+
+bool window_listed(struct model *m, const cJSON *config)
+{
+	const cJSON *types = cJSON_GetObjectItemCaseSensitive(config, "layer_types");
+
+	for (int i = 0; cJSON_IsArray(types) && i < m->n_layer; i++) {
+		const cJSON *t = cJSON_GetArrayItem(types, i);
+
+		m->slide[i] = cJSON_IsString(t) && !strcmp(t->valuestring, "sliding_attention");
+	}
+	return cJSON_IsArray(types);
 }
 
 int window_everywhere(struct model *m, const cJSON *config)
@@ -376,6 +394,17 @@ static const struct family *unknown(const char *arch)
 	return NULL;
 }
 
+/* Latent attention's scores grow with the context, too (DeepSeek-AI, arXiv 2405.04434). */
+static double latent_gain(const struct model *m)
+{
+	const struct rope *r = &m->rope;
+	double g = 1;
+
+	if (m->kv_rank && r->type != ROPE_DEFAULT && r->factor > 1 && r->mscale_all_dim > 0)
+		g = 0.1 * r->mscale_all_dim * log(r->factor) + 1;
+	return g * g;
+}
+
 static int check_type(const struct family *f, const cJSON *config)
 {
 	const char *type = f->type[0] ? f->type[0] : f->name;
@@ -394,7 +423,7 @@ static int resolve(struct model *m, const struct family *f, const cJSON *config)
 	snprintf(m->family, sizeof(m->family), "%s", f->name);
 	if (read_keys(m, config, shared_keys) < 0 || read_keys(m, config, f->cfg) < 0)
 		return -1;
-	if (!m->n_kv)
+	if (!m->n_kv || cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(config, "num_key_value_heads")))
 		m->n_kv = m->n_head;
 	if (m->d_model > 1 << 20)               /* families multiply it */
 		return err_set(ST_BAD, "'d_model' is %d, outside 1..%d", m->d_model, 1 << 20);
@@ -409,7 +438,7 @@ static int resolve(struct model *m, const struct family *f, const cJSON *config)
 	    read_dtype(m, config) < 0 || check_layer_types(m, config) < 0)
 		return -1;
 	if (!(m->attn_scale > 0))
-		m->attn_scale = 1 / sqrt(m->d_head);
+		m->attn_scale = latent_gain(m) / sqrt(m->d_head);
 	return model_check(m);
 }
 

@@ -107,7 +107,11 @@ int wrap_step(const struct wrap *, const char *before, const char *name, int *la
 /* "sliding_window" in every layer; null or absent: none. */
 int window_everywhere(struct model *, const cJSON *config);
 void window_set(struct model *, int window);                    /* in every layer; 0: none */
-int qwen_window(struct model *, const cJSON *config);           /* resolve() of Qwen2 and those after it */
+/* Whether "layer_types" is a list; then those of it slide. */
+bool window_listed(struct model *, const cJSON *config);
+/* Of Qwen: the window counts only when use_sliding_window says so.  *layers: "max_window_layers". */
+int qwen_window(struct model *, const cJSON *config, int *layers);
+int qwen_resolve(struct model *, const cJSON *config);          /* resolve() of Qwen2 and Qwen3 */
 
 /* What LLaMA started and many kept: names, and rotary positions of base 10000 over the whole head (rope.dim is set
  * when the configuration is read). */
@@ -122,6 +126,10 @@ int qwen_window(struct model *, const cJSON *config);           /* resolve() of 
 	[R_DOWN] = "model.layers.%L.mlp.down_proj"
 #define LLAMA_O [R_O] = "model.layers.%L.self_attn.o_proj"
 #define LLAMA_NAMES LLAMA_ENDS, LLAMA_NORMS, LLAMA_QKV, LLAMA_O, LLAMA_GLU
+/* Experts as later versions of the library hold them in memory, and some checkpoints do. */
+#define STACKED_EXPERTS \
+	.fuse = { { "model.layers.%L.mlp.experts.gate_up_proj", FUSE_EXPERT, 2, { R_EXPERT_GATE, R_EXPERT_UP } }, \
+	          { "model.layers.%L.mlp.experts.down_proj", FUSE_EXPERT, 1, { R_EXPERT_DOWN } } }
 #define ROPE_BASE .base = 10000, ROPE_OTHERS
 #define ROPE_OTHERS .factor = 1, .low_freq = 1, .high_freq = 4, .beta_fast = 32, .beta_slow = 1, \
 	.truncate = true, .orig_ctx = 1

@@ -3,7 +3,6 @@
 
 #include "base/err.h"
 
-#include <math.h>
 #include <string.h>
 
 static const struct cfg_key keys[] = {
@@ -22,15 +21,11 @@ static const struct cfg_key keys[] = {
 static int attention(struct model *m, const cJSON *config)
 {
 	int64_t plain = 128, rotated = 64;
-	const cJSON *p = cJSON_GetObjectItemCaseSensitive(config, "rope_scaling");
-	double all = 0, factor = 1, gain;
 	bool interleaved = true;
 
-	if (!p || cJSON_IsNull(p))
-		p = cJSON_GetObjectItemCaseSensitive(config, "rope_parameters");
 	if (json_int(config, "qk_nope_head_dim", 1, 1 << 16, &plain) < 0 ||
-	    json_int(config, "qk_rope_head_dim", 2, 1 << 16, &rotated) < 0 || json_num(p, "mscale_all_dim", &all) < 0 ||
-	    json_num(p, "factor", &factor) < 0 || json_bool(config, "rope_interleave", &interleaved) < 0)
+	    json_int(config, "qk_rope_head_dim", 2, 1 << 16, &rotated) < 0 ||
+	    json_bool(config, "rope_interleave", &interleaved) < 0)
 		return -1;
 	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(config, "q_lora_rank")))
 		m->q_rank = 0;
@@ -38,8 +33,6 @@ static int attention(struct model *m, const cJSON *config)
 	m->d_head = (int)(plain + rotated);
 	m->rope.dim = (int)rotated;
 	m->rope.interleaved = interleaved;
-	gain = factor > 1 && all > 0 ? 0.1 * all * log(factor) + 1 : 1;
-	m->attn_scale = gain * gain / sqrt(m->d_head);
 	return 0;
 }
 
@@ -90,7 +83,7 @@ static int resolve3(struct model *m, const cJSON *config)
 	return attention(m, config) < 0 ? -1 : experts(m, config, true);
 }
 
-#define DEEPSEEK_NAMES { \
+#define DEEPSEEK_NAMES \
 	LLAMA_ENDS, LLAMA_NORMS, LLAMA_O, LLAMA_GLU, [R_Q] = "model.layers.%L.self_attn.q_proj", \
 	[R_QA] = "model.layers.%L.self_attn.q_a_proj", [R_NORM_QA] = "model.layers.%L.self_attn.q_a_layernorm", \
 	[R_QB] = "model.layers.%L.self_attn.q_b_proj", [R_KVA] = "model.layers.%L.self_attn.kv_a_proj_with_mqa", \
@@ -98,29 +91,39 @@ static int resolve3(struct model *m, const cJSON *config)
 	[R_ROUTER] = "model.layers.%L.mlp.gate", \
 	[R_SHARED_GATE] = "model.layers.%L.mlp.shared_experts.gate_proj", \
 	[R_SHARED_UP] = "model.layers.%L.mlp.shared_experts.up_proj", \
-	[R_SHARED_DOWN] = "model.layers.%L.mlp.shared_experts.down_proj", \
+	[R_SHARED_DOWN] = "model.layers.%L.mlp.shared_experts.down_proj"
+#define EXPERTS \
 	[R_EXPERT_GATE] = "model.layers.%L.mlp.experts.%E.gate_proj", \
 	[R_EXPERT_UP] = "model.layers.%L.mlp.experts.%E.up_proj", \
-	[R_EXPERT_DOWN] = "model.layers.%L.mlp.experts.%E.down_proj" }
-#define DEEPSEEK_BASE .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 2048, .kv_rank = 512, \
-	.d_v = 128, .eps_latent = 1e-6, .rope = LLAMA_ROPE
+	[R_EXPERT_DOWN] = "model.layers.%L.mlp.experts.%E.down_proj"
+#define DEEPSEEK_BASE .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .kv_rank = 512, \
+	.d_v = 128, .eps_latent = 1e-6, .rope = LLAMA_ROPE, .q_rank = 1536
+#define V2 \
+	.type = { "deepseek_v2" }, .cfg = keys, .resolve = resolve2, \
+	.base = { DEEPSEEK_BASE, .ctx = 2048, .d_expert = 1407, .route_scale = 1 }
+#define V3 \
+	.type = { "deepseek_v3" }, .cfg = keys, .resolve = resolve3, .own = { "rope_interleave" }, \
+	.base = { DEEPSEEK_BASE, .ctx = 4096, .d_expert = 2048, .n_expert = 256, .top_k = 8, .norm_topk = true, \
+	          .route_scale = 2.5 }, \
+	.router_bias = "model.layers.%L.mlp.gate.e_score_correction_bias"
 
+static const struct family stacked2 = {
+	.name = "deepseek_v2_stacked", V2, .names = { DEEPSEEK_NAMES }, STACKED_EXPERTS
+};
+static const struct family stacked3 = {
+	.name = "deepseek_v3_stacked", V3, .names = { DEEPSEEK_NAMES }, STACKED_EXPERTS
+};
 const struct family family_deepseek_v2 = {
 	.name = "deepseek_v2",
 	.match = { "DeepseekV2ForCausalLM" },
-	.base = { DEEPSEEK_BASE, .q_rank = 1536, .d_expert = 1407, .route_scale = 1 },
-	.cfg = keys,
-	.resolve = resolve2,
-	.names = DEEPSEEK_NAMES,
+	V2,
+	.names = { DEEPSEEK_NAMES, EXPERTS },
+	.other = &stacked2,
 };
 const struct family family_deepseek_v3 = {
 	.name = "deepseek_v3",
 	.match = { "DeepseekV3ForCausalLM" },
-	.base = { DEEPSEEK_BASE, .q_rank = 1536, .d_expert = 2048, .n_expert = 256, .top_k = 8, .norm_topk = true,
-	          .route_scale = 2.5 },
-	.cfg = keys,
-	.resolve = resolve3,
-	.own = { "rope_interleave" },
-	.names = DEEPSEEK_NAMES,
-	.router_bias = "model.layers.%L.mlp.gate.e_score_correction_bias",
+	V3,
+	.names = { DEEPSEEK_NAMES, EXPERTS },
+	.other = &stacked3,
 };

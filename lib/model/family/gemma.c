@@ -3,17 +3,20 @@
 
 #include <math.h>
 
-/* The first configurations say "gelu" and mean its tanh form; hidden_activation came to say so. */
+/* The first configurations say "gelu" and mean its tanh form; hidden_activation came to say what is meant. */
 static int resolve(struct model *m, const cJSON *config)
 {
-	(void)config;
-	m->act = ACT_GELU_TANH;
+	const cJSON *act = cJSON_GetObjectItemCaseSensitive(config, "hidden_activation");
+
+	if ((!act || cJSON_IsNull(act)) && m->act == ACT_GELU)
+		m->act = ACT_GELU_TANH;
 	m->mul_embed = sqrt(m->d_model);
 	return 0;
 }
 
 static const struct cfg_key keys[] = {
 	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
+	{ "hidden_activation", CFG_ACT, offsetof(struct model, act), 0 },
 	{ NULL, 0, 0, 0 }
 };
 
@@ -24,6 +27,5 @@ const struct family family_gemma = {
 	          .d_head = 256, .rope = LLAMA_ROPE, .flags = MF_TIED },
 	.cfg = keys,
 	.resolve = resolve,
-	.own = { "hidden_activation" },
 	.names = { LLAMA_NAMES },
 };

@@ -5,7 +5,6 @@
 #include "base/err.h"
 
 #include <math.h>
-#include <string.h>
 
 static const struct cfg_key keys[] = {
 	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
@@ -25,7 +24,7 @@ static int cap(const cJSON *config, const char *key, double *out)
 
 static int resolve(struct model *m, const cJSON *config)
 {
-	const cJSON *types = cJSON_GetObjectItemCaseSensitive(config, "layer_types");
+	const cJSON *act = cJSON_GetObjectItemCaseSensitive(config, "hidden_activation");
 	double scalar = 256;
 	int64_t win = 4096;
 
@@ -40,12 +39,12 @@ static int resolve(struct model *m, const cJSON *config)
 		return err_set(ST_BAD, "'query_pre_attn_scalar' is %g", scalar);
 	m->attn_scale = 1 / sqrt(scalar);
 	m->mul_embed = sqrt(m->d_model);
+	if (!act || cJSON_IsNull(act))
+		m->act = ACT_GELU_TANH;         /* whatever "hidden_act" says */
 	m->window = (int)win;
-	for (int i = 0; i < m->n_layer; i++) {
-		const cJSON *t = cJSON_GetArrayItem(types, i);
-
-		m->slide[i] = cJSON_IsString(t) ? !strcmp(t->valuestring, "sliding_attention") : i % 2 == 0;
-	}
+	if (!window_listed(m, config))
+		for (int i = 0; i < m->n_layer; i++)
+			m->slide[i] = i % 2 == 0;
 	return 0;
 }
 

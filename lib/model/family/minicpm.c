@@ -13,7 +13,7 @@ static const struct cfg_key keys[] = {
 
 static int resolve(struct model *m, const cJSON *config)
 {
-	double depth = 0, base = 0;
+	double depth = 1, base = 1;
 
 	if (json_num(config, "scale_depth", &depth) < 0 || json_num(config, "dim_model_base", &base) < 0)
 		return -1;

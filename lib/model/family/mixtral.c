@@ -23,13 +23,11 @@ static int resolve(struct model *m, const cJSON *config)
 	.cfg = keys, .resolve = resolve, .own = { "sliding_window" }
 #define MIXTRAL_NAMES LLAMA_ENDS, LLAMA_NORMS, LLAMA_QKV, LLAMA_O
 
-/* As later versions of the library hold it in memory. */
 static const struct family stacked = {
 	.name = "mixtral_stacked",
 	MIXTRAL,
 	.names = { MIXTRAL_NAMES, [R_ROUTER] = "model.layers.%L.mlp.gate" },
-	.fuse = { { "model.layers.%L.mlp.experts.gate_up_proj", FUSE_EXPERT, 2, { R_EXPERT_GATE, R_EXPERT_UP } },
-	          { "model.layers.%L.mlp.experts.down_proj", FUSE_EXPERT, 1, { R_EXPERT_DOWN } } },
+	STACKED_EXPERTS,
 };
 const struct family family_mixtral = {
 	.name = "mixtral",

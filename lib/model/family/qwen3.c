@@ -12,7 +12,7 @@ const struct family family_qwen3 = {
 	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 32768, .n_kv = 32, .d_head = 128,
 	          .qk_norm = QK_RMS, .rope = LLAMA_ROPE },
 	.cfg = keys,
-	.resolve = qwen_window,
+	.resolve = qwen_resolve,
 	.own = { "sliding_window" },
 	.names = {
 		LLAMA_NAMES, [R_NORM_Q] = "model.layers.%L.self_attn.q_norm",
