@@ -1,10 +1,18 @@
 load helpers
 
+# Where a fixture is: the project has some of its own, which oracle/families.py wrote.
+at() {
+	echo "$ROOT/tests/families/$1" >at
+	[ -d "$ROOT/tests/families/$1" ] || require shared "fixtures/families/$1"
+	[ -d "$ROOT/tests/families/$1" ] || echo "$SHARED/fixtures/families/$1" >at
+}
+
 # Logits and hidden states of the published implementation, in f32 (../shared/fixtures/families/README.md).
 logits() {
-	local d=$SHARED/fixtures/families/$1
+	local d
 
-	require shared "fixtures/families/$1"
+	at "$1"
+	d=$(cat at)
 	try llmc-import "$d" -o f.llmc
 	try llmc-eval logits --dtype f32 --hidden --tokens "$d/reference.safetensors" -o out.safetensors f.llmc
 	try "$BUILD/tests/unit/mkstdiff" out.safetensors "$d/reference.safetensors"
@@ -17,8 +25,10 @@ family() {
 	back "$1"
 }
 back() {
-	local d=$SHARED/fixtures/families/$1
+	local d
 
+	at "$1"
+	d=$(cat at)
 	rm -rf back
 	try llmc-pack -f hf -o back f.llmc
 	"$BUILD/tests/unit/mksthash" "$d"/model*.safetensors | sort >want
@@ -97,6 +107,11 @@ vision() {
 @test "family: starcoder" { family starcoder; }
 @test "family: starcoder, a key for each head" { family starcoder-mha; }
 @test "family: starcoder2" { family starcoder2; }
+
+@test "family: qwen3-moe, a window in every layer" { family qwen3-moe-window; }
+@test "family: deepseek-v3, experts stacked, shards" { family deepseek-v3-stacked; }
+@test "family: phi, the embedding as head under a bias" { family phi-tied; }
+@test "family: phi-3, long rope by its first name, shards" { family phi3-yarn; }
 
 @test "family: mllama, text" { family mllama-text; }
 @test "family: qwen2-vl, text" { family qwen2-vl-text; }
