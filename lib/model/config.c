@@ -8,20 +8,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define F(f) offsetof(struct model, f)
 static const struct cfg_key shared_keys[] = {
-	{ "num_hidden_layers", CFG_INT, F(n_layer), 0 },
-	{ "hidden_size", CFG_INT, F(d_model), 0 },
-	{ "num_attention_heads", CFG_INT, F(n_head), 0 },
-	{ "num_key_value_heads", CFG_INT, F(n_kv), 0 },
-	{ "head_dim", CFG_INT, F(d_head), 0 },
-	{ "intermediate_size", CFG_INT, F(d_ff), 0 },
-	{ "vocab_size", CFG_INT, F(vocab), 0 },
-	{ "max_position_embeddings", CFG_INT, F(ctx), 0 },
-	{ "rms_norm_eps", CFG_REAL, F(eps), 0 },
-	{ "hidden_act", CFG_ACT, F(act), 0 },
-	{ "tie_word_embeddings", CFG_FLAG, F(flags), MF_TIED },
-	{ NULL, 0, 0, 0 }
+	KEY_INT("num_hidden_layers", n_layer),
+	KEY_INT("hidden_size", d_model),
+	KEY_INT("num_attention_heads", n_head),
+	KEY_INT("num_key_value_heads", n_kv),
+	KEY_INT("head_dim", d_head),
+	KEY_INT("intermediate_size", d_ff),
+	KEY_INT("vocab_size", vocab),
+	KEY_INT("max_position_embeddings", ctx),
+	KEY_REAL("rms_norm_eps", eps),
+	KEY_ACT("hidden_act", act),
+	KEY_FLAG("tie_word_embeddings", MF_TIED),
+	KEY_END
 };
 
 /* Keys by which other models, or later ones under a name that is known here, compute something else.  Null, false, an

@@ -7,44 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct family family_bloom, family_deepseek_v2, family_deepseek_v3, family_falcon, family_falcon_2,
-	family_gemma, family_gemma2, family_gpt_bigcode, family_gpt_neox, family_internlm2, family_internvl, family_llama,
-	family_llava, family_llava_onevision, family_minicpm, family_mistral, family_mixtral, family_mllama,
-	family_mllama_text, family_opt, family_phi, family_phi3, family_qwen2, family_qwen2_moe, family_qwen2_vl,
-	family_qwen3, family_qwen3_moe, family_stablelm, family_starcoder2;
+/* One word a family, in the order in which they are asked: a row with a condition before one without. */
+#define FAMILIES(X) \
+	X(bloom) X(deepseek_v2) X(deepseek_v3) X(falcon_2) X(falcon) X(gemma) X(gemma2) X(gpt_bigcode) \
+	X(gpt_neox) X(internlm2) X(internvl) X(llama) X(llava) X(llava_onevision) X(minicpm) X(mistral) \
+	X(mixtral) X(mllama) X(mllama_text) X(opt) X(phi) X(phi3) X(qwen2) X(qwen2_moe) X(qwen2_vl) X(qwen3) \
+	X(qwen3_moe) X(stablelm) X(starcoder2)
 
-static const struct family *const families[] = {
-	&family_bloom,
-	&family_deepseek_v2,
-	&family_deepseek_v3,
-	&family_falcon_2,
-	&family_falcon,
-	&family_gemma,
-	&family_gemma2,
-	&family_gpt_bigcode,
-	&family_gpt_neox,
-	&family_internlm2,
-	&family_internvl,
-	&family_llama,
-	&family_llava,
-	&family_llava_onevision,
-	&family_minicpm,
-	&family_mistral,
-	&family_mixtral,
-	&family_mllama,
-	&family_mllama_text,
-	&family_opt,
-	&family_phi,
-	&family_phi3,
-	&family_qwen2,
-	&family_qwen2_moe,
-	&family_qwen2_vl,
-	&family_qwen3,
-	&family_qwen3_moe,
-	&family_stablelm,
-	&family_starcoder2,
-	NULL
-};
+#define DECLARE(name) extern const struct family family_##name;
+#define ADDRESS(name) &family_##name,
+FAMILIES(DECLARE)
+
+static const struct family *const families[] = { FAMILIES(ADDRESS) NULL };
 
 const struct family *const *family_list(void)
 {

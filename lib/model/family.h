@@ -12,6 +12,14 @@ struct cfg_key {
 	size_t off;                     /* offsetof(struct model, ...) */
 	unsigned arg;
 };
+/* Rows of such: a key and the knob that it sets, or the flags. */
+#define KEY_INT(key, knob) { key, CFG_INT, offsetof(struct model, knob), 0 }
+#define KEY_REAL(key, knob) { key, CFG_REAL, offsetof(struct model, knob), 0 }
+#define KEY_ACT(key, knob) { key, CFG_ACT, offsetof(struct model, knob), 0 }
+#define KEY_BOOL(key, knob) { key, CFG_BOOL, offsetof(struct model, knob), 0 }
+#define KEY_FLAG(key, bits) { key, CFG_FLAG, offsetof(struct model, flags), bits }
+#define KEY_ATTENTION_BIAS KEY_FLAG("attention_bias", MF_BIAS_QKV | MF_BIAS_O)
+#define KEY_END { NULL, CFG_INT, 0, 0 }
 /* A family's word for what the others call `is`. */
 struct cfg_alias {
 	const char *key, *is;

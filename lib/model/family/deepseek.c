@@ -6,16 +6,16 @@
 #include <string.h>
 
 static const struct cfg_key keys[] = {
-	{ "n_routed_experts", CFG_INT, offsetof(struct model, n_expert), 0 },
-	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 },
-	{ "moe_intermediate_size", CFG_INT, offsetof(struct model, d_expert), 0 },
-	{ "norm_topk_prob", CFG_BOOL, offsetof(struct model, norm_topk), 0 },
-	{ "routed_scaling_factor", CFG_REAL, offsetof(struct model, route_scale), 0 },
-	{ "kv_lora_rank", CFG_INT, offsetof(struct model, kv_rank), 0 },
-	{ "q_lora_rank", CFG_INT, offsetof(struct model, q_rank), 0 },
-	{ "v_head_dim", CFG_INT, offsetof(struct model, d_v), 0 },
-	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
-	{ NULL, 0, 0, 0 }
+	KEY_INT("n_routed_experts", n_expert),
+	KEY_INT("num_experts_per_tok", top_k),
+	KEY_INT("moe_intermediate_size", d_expert),
+	KEY_BOOL("norm_topk_prob", norm_topk),
+	KEY_REAL("routed_scaling_factor", route_scale),
+	KEY_INT("kv_lora_rank", kv_rank),
+	KEY_INT("q_lora_rank", q_rank),
+	KEY_INT("v_head_dim", d_v),
+	KEY_ATTENTION_BIAS,
+	KEY_END
 };
 
 static int attention(struct model *m, const cJSON *config)

@@ -10,8 +10,8 @@ static const struct cfg_alias words[] = {
 	{ "activation", "hidden_act" }, { NULL, NULL }
 };
 static const struct cfg_key keys[] = {
-	{ "bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP },
-	{ NULL, 0, 0, 0 }
+	KEY_FLAG("bias", MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP),
+	KEY_END
 };
 
 static bool newer(const cJSON *config)

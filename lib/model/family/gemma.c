@@ -15,9 +15,9 @@ static int resolve(struct model *m, const cJSON *config)
 }
 
 static const struct cfg_key keys[] = {
-	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
-	{ "hidden_activation", CFG_ACT, offsetof(struct model, act), 0 },
-	{ NULL, 0, 0, 0 }
+	KEY_ATTENTION_BIAS,
+	KEY_ACT("hidden_activation", act),
+	KEY_END
 };
 
 const struct family family_gemma = {

@@ -7,9 +7,9 @@
 #include <math.h>
 
 static const struct cfg_key keys[] = {
-	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
-	{ "hidden_activation", CFG_ACT, offsetof(struct model, act), 0 },
-	{ NULL, 0, 0, 0 }
+	KEY_ATTENTION_BIAS,
+	KEY_ACT("hidden_activation", act),
+	KEY_END
 };
 
 /* A number, or null for none. */

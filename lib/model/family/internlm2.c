@@ -3,8 +3,8 @@
 #include "model/family.h"
 
 static const struct cfg_key keys[] = {
-	{ "bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
-	{ NULL, 0, 0, 0 }
+	KEY_FLAG("bias", MF_BIAS_QKV | MF_BIAS_O),
+	KEY_END
 };
 
 const struct family family_internlm2 = {

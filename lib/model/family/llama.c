@@ -3,9 +3,9 @@
 #include "model/family.h"
 
 static const struct cfg_key keys[] = {
-	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
-	{ "mlp_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_MLP },
-	{ NULL, 0, 0, 0 }
+	KEY_ATTENTION_BIAS,
+	KEY_FLAG("mlp_bias", MF_BIAS_MLP),
+	KEY_END
 };
 
 const struct family family_llama = {

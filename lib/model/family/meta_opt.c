@@ -8,9 +8,9 @@ static const struct cfg_alias words[] = {
 	{ "ffn_dim", "intermediate_size" }, { "activation_function", "hidden_act" }, { NULL, NULL }
 };
 static const struct cfg_key keys[] = {
-	{ "enable_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP },
-	{ "word_embed_proj_dim", CFG_INT, offsetof(struct model, d_embed), 0 },
-	{ NULL, 0, 0, 0 }
+	KEY_FLAG("enable_bias", MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP),
+	KEY_INT("word_embed_proj_dim", d_embed),
+	KEY_END
 };
 
 static int resolve(struct model *m, const cJSON *config)

@@ -6,9 +6,9 @@
 #include <math.h>
 
 static const struct cfg_key keys[] = {
-	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
-	{ "scale_emb", CFG_REAL, offsetof(struct model, mul_embed), 0 },
-	{ NULL, 0, 0, 0 }
+	KEY_ATTENTION_BIAS,
+	KEY_REAL("scale_emb", mul_embed),
+	KEY_END
 };
 
 static int resolve(struct model *m, const cJSON *config)

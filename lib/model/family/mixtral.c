@@ -2,9 +2,9 @@
 #include "model/family.h"
 
 static const struct cfg_key keys[] = {
-	{ "num_local_experts", CFG_INT, offsetof(struct model, n_expert), 0 },
-	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 },
-	{ NULL, 0, 0, 0 }
+	KEY_INT("num_local_experts", n_expert),
+	KEY_INT("num_experts_per_tok", top_k),
+	KEY_END
 };
 
 static int resolve(struct model *m, const cJSON *config)

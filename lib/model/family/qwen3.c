@@ -2,8 +2,8 @@
 #include "model/family.h"
 
 static const struct cfg_key keys[] = {
-	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
-	{ NULL, 0, 0, 0 }
+	KEY_ATTENTION_BIAS,
+	KEY_END
 };
 
 const struct family family_qwen3 = {

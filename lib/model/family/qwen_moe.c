@@ -5,21 +5,21 @@
 #include "base/err.h"
 
 #define EXPERT_KEYS \
-	{ "num_experts", CFG_INT, offsetof(struct model, n_expert), 0 }, \
-	{ "num_experts_per_tok", CFG_INT, offsetof(struct model, top_k), 0 }, \
-	{ "moe_intermediate_size", CFG_INT, offsetof(struct model, d_expert), 0 }, \
-	{ "norm_topk_prob", CFG_BOOL, offsetof(struct model, norm_topk), 0 }
+	KEY_INT("num_experts", n_expert), \
+	KEY_INT("num_experts_per_tok", top_k), \
+	KEY_INT("moe_intermediate_size", d_expert), \
+	KEY_BOOL("norm_topk_prob", norm_topk)
 
 static const struct cfg_key keys2[] = {
 	EXPERT_KEYS,
-	{ "shared_expert_intermediate_size", CFG_INT, offsetof(struct model, d_shared), 0 },
-	{ "qkv_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV },
-	{ NULL, 0, 0, 0 }
+	KEY_INT("shared_expert_intermediate_size", d_shared),
+	KEY_FLAG("qkv_bias", MF_BIAS_QKV),
+	KEY_END
 };
 static const struct cfg_key keys3[] = {
 	EXPERT_KEYS,
-	{ "attention_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O },
-	{ NULL, 0, 0, 0 }
+	KEY_ATTENTION_BIAS,
+	KEY_END
 };
 
 /* Every decoder_sparse_step-th layer has experts, but for those of mlp_only_layers. */

@@ -4,8 +4,8 @@
 
 static const struct cfg_alias words[] = { { "layer_norm_eps", "rms_norm_eps" }, { NULL, NULL } };
 static const struct cfg_key keys[] = {
-	{ "use_qkv_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV },
-	{ NULL, 0, 0, 0 }
+	KEY_FLAG("use_qkv_bias", MF_BIAS_QKV),
+	KEY_END
 };
 
 static int resolve(struct model *m, const cJSON *config)

@@ -3,8 +3,8 @@
 
 static const struct cfg_alias words[] = { { "norm_epsilon", "rms_norm_eps" }, { NULL, NULL } };
 static const struct cfg_key keys[] = {
-	{ "use_bias", CFG_FLAG, offsetof(struct model, flags), MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP },
-	{ NULL, 0, 0, 0 }
+	KEY_FLAG("use_bias", MF_BIAS_QKV | MF_BIAS_O | MF_BIAS_MLP),
+	KEY_END
 };
 
 const struct family family_starcoder2 = {
