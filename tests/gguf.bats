@@ -35,6 +35,7 @@ patch() { # FILE TEXT TEXT
 	for m in qwen2 qwen2moe qwen3 qwen3moe; do original $m; done
 }
 @test "GGUF: gemma, gemma2" { for m in gemma gemma2; do original $m; done; }
+@test "GGUF: minicpm, internlm2" { for m in minicpm internlm2; do original $m; done; }
 @test "GGUF: phi2, phi3, long rope" { for m in phi2 phi3 phi3-longrope; do original $m; done; }
 @test "GGUF: stablelm, starcoder, starcoder2" {
 	for m in stablelm stablelm-12b starcoder starcoder2; do original $m; done

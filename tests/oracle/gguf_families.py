@@ -40,6 +40,43 @@ BIG = dict(vocab_size=V, n_embd=16, n_head=4, n_layer=1, n_inner=64, n_positions
            activation_function="gelu_pytorch_tanh")
 
 
+# Models whose code transformers does not have, out of LLaMA's: what their weights and configurations are when it computes
+# the same.
+DEPTH, EMBED, UNIT = 1.4, 12, 8
+
+
+def minicpm(model):
+    """A twin whose scales are in the weights computes the logits."""
+    c, w = model.config, {k: v.clone() for k, v in model.state_dict().items()}
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                p *= DEPTH / c.num_hidden_layers ** 0.5
+        model.lm_head.weight.copy_(w["model.embed_tokens.weight"] * UNIT / c.hidden_size)
+        model.model.embed_tokens.weight *= EMBED
+    del w["lm_head.weight"]
+    return w, dict(scale_emb=EMBED, scale_depth=DEPTH, dim_model_base=UNIT, tie_word_embeddings=True)
+
+
+def internlm2(model):
+    w, out, kv = model.state_dict(), {}, model.config.num_key_value_heads
+    parts = {"input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm", "self_attn.o_proj": "attention.wo",
+             "mlp.gate_proj": "feed_forward.w1", "mlp.up_proj": "feed_forward.w3", "mlp.down_proj": "feed_forward.w2",
+             "model.embed_tokens": "model.tok_embeddings", "lm_head": "output"}
+    for name, x in w.items():
+        for a, b in parts.items():
+            name = name.replace(a, b)
+        if "self_attn.q_proj" in name:
+            k, v = (w[name.replace("q_proj", p)] for p in ("k_proj", "v_proj"))
+            groups = [y.reshape(kv, -1, y.shape[1]) for y in (x, k, v)]
+            out[name.replace("self_attn.q_proj", "attention.wqkv")] = torch.cat(groups, 1).reshape(-1, x.shape[1])
+        elif "self_attn" not in name:
+            out[name] = x
+    return out, dict(bias=False)
+
+
+DRESSED = {"minicpm": ("MiniCPM", minicpm), "internlm2": ("InternLM2", internlm2)}
+
 HOW = {"qwen2": dict(fuse_qkv=True), "gptneox": dict(config={"rotary_pct": 0.5}),
        "gptneox-seq": dict(config={"rotary_pct": 1.0}), "qwen3": dict(split_max_tensors=9)}
 
@@ -171,14 +208,24 @@ def make(llama, out):
     convert = converter(llama)
     rows = []
     os.makedirs(out, exist_ok=True)
-    for name, (cls, knobs) in MODELS.items():
-        model = build(cls, knobs)
+    for name, (cls, knobs) in [*MODELS.items(), *((n, (c, dict(BASE, num_hidden_layers=2))) for n, (c, _) in DRESSED.items())]:
+        dress = DRESSED.get(name, (None, None))[1]
+        model = build("Llama" if dress else cls, knobs)
+        weights, more = dress(model) if dress else (None, None)
         ids = torch.randint(3, V, (2, T), generator=torch.Generator().manual_seed(7))
         with torch.inference_mode():
             logits = model(input_ids=ids, use_cache=False).logits.float()
         save_file({"input_ids": ids.int(), "logits": logits.contiguous()}, os.path.join(out, name + ".safetensors"))
-        with tempfile.TemporaryDirectory() as d:
-            model.save_pretrained(d)
+        with tempfile.TemporaryDirectory() as tmp:
+            d = os.path.join(tmp, "small")              # the file says so
+            os.mkdir(d)
+            if dress:
+                arch = dict(architectures=[cls + "ForCausalLM"], model_type=name, hidden_act="silu", rms_norm_eps=1e-6,
+                            rope_theta=10000.0, rope_scaling=None, torch_dtype="float32")
+                json.dump({**knobs, **arch, **more}, open(d + "/config.json", "w"))
+                save_file({k: v.contiguous() for k, v in weights.items()}, d + "/model.safetensors", {"format": "pt"})
+            else:
+                model.save_pretrained(d)
             names = "".join(n + "\n" for n in sorted(load_file(d + "/model.safetensors")))
             rows.append((name, cls + "ForCausalLM", hashlib.sha256(names.encode()).hexdigest()))
             convert(pathlib.Path(d), pathlib.Path(out, name + ".gguf"), "MOSTLY_F16", **HOW.get(name, {}))
