@@ -62,12 +62,12 @@ gguf() {
 	mkbytes "$@" >f.gguf
 	fails 4 '' llmc-import -o out f.gguf
 }
-keys() {        # WORD...: further keys, each three words, of a model that would do
-	local n=$((7 + $1))
+keys() {        # N WORD...: further keys, each of three words, of a model that would do; ARCH: of another architecture
+	local a=${ARCH-llama} n=$((7 + $1))
 
-	gguf GGUF u32:3 u64:0 u64:$n str:general.architecture u32:8 str:llama str:llama.embedding_length u32:4 u32:8 \
-		str:llama.block_count u32:4 u32:1 str:llama.feed_forward_length u32:4 u32:8 str:llama.attention.head_count u32:4 \
-		u32:2 str:llama.context_length u32:4 u32:16 str:llama.attention.layer_norm_rms_epsilon u32:6 f32:1e-5 "${@:2}"
+	gguf GGUF u32:3 u64:0 u64:$n str:general.architecture u32:8 "str:$a" "str:$a.embedding_length" u32:4 u32:8 \
+		"str:$a.block_count" u32:4 u32:1 "str:$a.feed_forward_length" u32:4 u32:8 "str:$a.attention.head_count" u32:4 \
+		u32:2 "str:$a.context_length" u32:4 u32:16 "str:$a.attention.layer_norm_rms_epsilon" u32:6 f32:1e-5 "${@:2}"
 }
 table() {       # TYPE NAME: a tensor of eight elements besides
 	gguf GGUF u32:3 u64:1 u64:7 str:general.architecture u32:8 str:llama str:llama.embedding_length u32:4 u32:8 \
@@ -98,6 +98,11 @@ other() {       # MEMBER JQ [PROGRAM...]: a bundle with that member edited
 MIXED='"model.layers.0.self_attn.q_layernorm.norms.1.weight" as $k | .[$k].data_offsets as [$a, $b] |
 	.[$k] += {dtype: "F16", data_offsets: [$a, $a + 32]} |
 	.["model.layers.0.self_attn.rotary_emb.inv_freq"] = {dtype: "F32", shape: [8], data_offsets: [$a + 32, $b]}'
+
+# Keys that a model of DeepSeek has besides.
+# shellcheck disable=SC2034
+LATENT=$(printf 'str:deepseek2.%s u32:4 u32:4 ' expert_count expert_used_count expert_feed_forward_length \
+	attention.kv_lora_rank attention.key_length attention.value_length)"str:deepseek2.rope.dimension_count u32:4 u32:2"
 
 @test "every row of the table is what a tool says" {
 	require shared fixtures/families
@@ -137,15 +142,17 @@ MIXED='"model.layers.0.self_attn.q_layernorm.norms.1.weight" as $k | .[$k].data_
 		FP8 without a proper|edit deepseek-v3-fp8 'del(.quantization_config.weight_block_size)'
 		GGUF: version|gguf GGUF u32:4 zero:64
 		big-endian|gguf GGUF u32:0x03000000 zero:64
-		a model in one file is read|keys 1 str:split.count u32:2 u16:3
 		has a value of type|gguf GGUF u32:3 u64:0 u64:1 str:a u32:9 u32:9 u64:1 u32:4 u64:0
 		is an array|keys 1 str:llama.expert_count u32:9 u32:4 u64:1 u32:8
 		GGUF: keys of|keys 2 str:llama.attention.key_length u32:4 u32:4 str:llama.attention.value_length u32:4 u32:8
+		where the width makes them|ARCH=phi3 keys 1 str:phi3.attention.key_length u32:4 u32:8
+		key/value heads of ... in a model of|ARCH=starcoder keys 2 str:starcoder.attention.layer_norm_epsilon u32:6 f32:1 str:starcoder.attention.head_count_kv u32:4 u32:3
+		expert_gating_func' is|ARCH=deepseek2 keys 8 $LATENT str:deepseek2.expert_gating_func u32:4 u32:3
 		GGUF: tokenizer|keys 1 str:tokenizer.ggml.model u32:8 str:rwkv
 		GGUF: pre-tokenizer|keys 3 str:tokenizer.ggml.model u32:8 str:gpt2 str:tokenizer.ggml.tokens u32:9 u32:8 u64:1 str:a str:tokenizer.ggml.pre u32:8 str:spiral
 		GGUF: ... is not supported|keys 1 str:llama.attention.causal u32:7 u8:0
 		which is not read|table 99 token_embd.weight
-		'rope_freqs.weight' is not F32|table 1 rope_freqs.weight 2
+		is not a vector of F32|table 1 rope_freqs.weight 2
 		is not what llama3 scaling|table 0 rope_freqs.weight 2
 		a plain directory holds floats|packed llama hf rtn -w int8
 		values that ... cannot hold|mkbundle --type F32 --plant 1e30 -o q.llmc; fails 4 '' llmc-pack -f hf --dtype f16 -o out q.llmc

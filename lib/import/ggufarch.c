@@ -132,9 +132,22 @@ static int qwen_moe(const struct gguf *g, const struct gguf_arch *a, cJSON *c)
 	return 0;
 }
 
+/* Groups of experts were not written at first: what the models of so many experts have. */
+static void usual_groups(int64_t experts, int64_t *groups, int64_t *top)
+{
+	static const int64_t usual[][3] = { { 160, 8, 3 }, { 256, 8, 4 } };
+
+	*groups = *top = 1;
+	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++)
+		if (usual[i][0] == experts) {
+			*groups = usual[i][1];
+			*top = usual[i][2];
+		}
+}
+
 static int deepseek(const struct gguf *g, const struct gguf_arch *a, cJSON *c)
 {
-	int64_t key = 0, val = 0, rot = 0, heads = 1, groups = 1, top = 1, gate = a->has ? 2 : 1;
+	int64_t key = 0, val = 0, rot = 0, heads = 1, experts = 0, groups, top, gate = a->has ? 2 : 1;
 	cJSON *scaling = cJSON_GetObjectItemCaseSensitive(c, "rope_scaling");
 	double all = 0;
 
@@ -144,7 +157,10 @@ static int deepseek(const struct gguf *g, const struct gguf_arch *a, cJSON *c)
 	    arch_int(g, a, "attention.value_length_mla", 1, 1 << 16, &val) < 0 ||
 	    arch_int(g, a, "rope.dimension_count", 1, 1 << 16, &rot) < 0 ||
 	    arch_int(g, a, "attention.head_count", 1, 1 << 16, &heads) < 0 ||
-	    arch_int(g, a, "expert_group_count", 0, 1 << 14, &groups) < 0 ||
+	    arch_int(g, a, "expert_count", 0, 1 << 30, &experts) < 0)
+		return -1;
+	usual_groups(experts, &groups, &top);
+	if (arch_int(g, a, "expert_group_count", 0, 1 << 14, &groups) < 0 ||
 	    arch_int(g, a, "expert_group_used_count", 0, 1 << 14, &top) < 0 ||
 	    arch_int(g, a, "expert_gating_func", 0, 1 << 14, &gate) < 0 ||
 	    arch_real(g, a, "rope.scaling.yarn_log_multiplier", &all) < 0)
