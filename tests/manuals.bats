@@ -165,6 +165,12 @@ run_examples() {        # PAGE: what failed goes to stdout
 		"$ROOT/examples/identity.c" page
 }
 
+@test "the row printed in llmc-families(7) compiles" {
+	sed -n '/^\.Bd -literal/,/^\.Ed/p' "$ROOT/man/llmc-families.7" | sed '1d;$d' >row.c
+	grep -q 'const struct family' row.c
+	try "${CC:-cc}" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -I"$ROOT/lib" -I"$ROOT" row.c
+}
+
 @test "pages render without complaint under the other man too" {
 	require cmd man
 	for m in "$ROOT"/man/*; do
