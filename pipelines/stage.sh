@@ -30,15 +30,23 @@ short() {
 	sha256sum | cut -c 1-16
 }
 
-# Whether other files belong to it: a directory, or the weights of a model beside its configuration.
+# Whether other files belong to it: a directory, the weights of a model beside its configuration, a GGUF in parts.
 several() {
-	[ -d "$1" ] || { [[ $1 == *.safetensors ]] && [ -e "$(dirname "$1")/config.json" ]; }
+	[ -d "$1" ] || parts "$1" || { [[ $1 == *.safetensors ]] && [ -e "$(dirname "$1")/config.json" ]; }
+}
+parts() {
+	[[ $1 == *-00001-of-?????.gguf ]]
 }
 
 # The files whose content is what PATH stands for, within its directory.
 inputs() {
 	if [ -d "$1" ]; then
 		find -L "$1/" -mindepth 1 -maxdepth 1 -type f ! -name '.*' -printf '%f\0'
+	elif parts "$1"; then
+		(
+			cd "$(dirname "$1")" && shopt -s nullglob && set -- "$(basename "$1")"
+			printf '%s\0' "${1%-00001-of-*}"-?????-of-"${1##*-of-}"
+		)
 	else
 		printf '%s\0' "$(basename "$1")"
 		! several "$1" || find -L "$(dirname "$1")/" -mindepth 1 -maxdepth 1 -type f ! -name '.*' \

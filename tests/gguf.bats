@@ -48,6 +48,9 @@ patch() { # FILE TEXT TEXT
 	cp "$FAMILIES/deepseek3.gguf" x.gguf
 	patch x.gguf blk.1.attn_v_b.weight blk.1.attn_v_c.weight
 	fails 3 "tensor 'blk.1.attn_v_b.weight' is missing" llmc-import -o x.llmc x.gguf
+	cp "$FAMILIES/deepseek3.gguf" x.gguf
+	patch x.gguf blk.1.attn_v_b.weight 'blk.1.attn_v_b.weight\x03\0\0\0\x06\0\0\0\0\0\0\0\x08'
+	fails 3 "do not fit each other" llmc-import -o x.llmc x.gguf
 }
 
 @test "GGUF in several files: named by the first, and all of them there" {

@@ -234,6 +234,20 @@ cell() {
 	has 'rows of 32 tokens'
 }
 
+@test "a model in several GGUF files is all of them" {
+	local m='my qwen-00001-of-00003.gguf' f
+
+	for f in "$ROOT"/tests/golden/gguf/families/qwen3-*.gguf; do cp "$f" "my qwen${f##*/qwen3}"; done
+	try recipe w4a16-rtn MODEL="$m" CACHE=cache model.llmc
+	f=${lines[-1]}
+	try llmc-info -c "$f"
+	try recipe w4a16-rtn MODEL="$m" CACHE=cache model.llmc
+	[ "${lines[-1]}" = "$f" ]
+	printf x | dd of='my qwen-00003-of-00003.gguf' bs=1 seek=1000 conv=notrunc status=none
+	try recipe w4a16-rtn MODEL="$m" CACHE=cache model.llmc
+	[ "${lines[-1]}" != "$f" ]
+}
+
 @test "stages can be asked for by name, and where they are is said" {
 	try recipe w4a16-gptq OUT=out model.llmc
 	[[ $output == ./llmc.cache/import-*.llmc ]]
