@@ -239,7 +239,7 @@ rebundle() {
 	copy qwen2 . 's/model.layers.1.mlp/model.layers.3.mlp/g'
 	fails 3 'layer 2 of 4 has no tensors' llmc-import --as generic model -o x.llmc
 	copy qwen2 . 's/model.layers.1.mlp/model.layers.1.m p/g'
-	fails 4 'without spaces' llmc-import --as generic model -o x.llmc
+	fails 4 'a name that is not taken' llmc-import --as generic model -o x.llmc
 	absent x.llmc
 }
 

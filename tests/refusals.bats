@@ -58,6 +58,11 @@ weights() {
 	header c/model.safetensors "$2"
 	fails 4 '' llmc-import -o out c
 }
+generic() {     # JQ: a header of names alone
+	fixture llama
+	header c/model.safetensors "$1"
+	fails 4 '' llmc-import --as generic -o out c
+}
 gguf() {
 	mkbytes "$@" >f.gguf
 	fails 4 '' llmc-import -o out f.gguf
@@ -104,6 +109,11 @@ MIXED='"model.layers.0.self_attn.q_layernorm.norms.1.weight" as $k | .[$k].data_
 LATENT=$(printf 'str:deepseek2.%s u32:4 u32:4 ' expert_count expert_used_count expert_feed_forward_length \
 	attention.kv_lora_rank attention.key_length attention.value_length)"str:deepseek2.rope.dimension_count u32:4 u32:2"
 
+# A number, and a buffer in the room that this leaves.
+# shellcheck disable=SC2034
+NUMBER='"model.norm.weight" as $k | .[$k].data_offsets as [$a, $b] | .[$k] += {shape: [], data_offsets: [$a, $a + 4]} |
+	.["model.rest"] = {dtype: "F32", shape: [($b - $a) / 4 - 1], data_offsets: [$a + 4, $b]}'
+
 @test "every row of the table is what a tool says" {
 	require shared fixtures/families
 	while IFS='|' read -r words how; do
@@ -140,6 +150,10 @@ LATENT=$(printf 'str:deepseek2.%s u32:4 u32:4 ' expert_count expert_used_count e
 		quantized already|edit llama '.quantization_config = {quant_method: "gptq"}'
 		FP8 of format|edit deepseek-v3-fp8 '.quantization_config.fmt = "e5m2"'
 		FP8 without a proper|edit deepseek-v3-fp8 'del(.quantization_config.weight_block_size)'
+		no layers to be seen|generic 'with_entries(.key |= sub("layers"; "lagers"))'
+		a name that is not taken|generic 'with_entries(.key |= sub("q_proj"; "q proj"))'
+		is a single number|generic "$NUMBER"
+		without a forward pass|fixture llama; llmc-import -q --as generic c -o f.llmc; llmc-tokenize -q --from-ids c/reference.safetensors -o c.tok; fails 4 '' llmc-eval ppl --tokens c.tok f.llmc
 		GGUF: version|gguf GGUF u32:4 zero:64
 		big-endian|gguf GGUF u32:0x03000000 zero:64
 		has a value of type|gguf GGUF u32:3 u64:0 u64:1 str:a u32:9 u32:9 u64:1 u32:4 u64:0
@@ -170,7 +184,7 @@ LATENT=$(printf 'str:deepseek2.%s u32:4 u32:4 ' expert_count expert_used_count e
 		flag ... is not known|other llmc.json '.model.flags = ["later"]'
 	END
 	# No tool makes a bundle that these would refuse, or reads one that the fourth would; the last takes a very large file.
-	printf '%s\n' 'role: only the weights' 'role: engines keep the head' 'format: pack-quantized' 'has a name for' \
+	printf '%s\n' 'role: only the weights' 'role: engines keep the head' 'format: pack-quantized' 'has a name for' 'only matrices of layers' \
 		'layers of what is carried along' >>seen
 	diff <(refusals | sort) <(sort -u seen)
 }

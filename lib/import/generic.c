@@ -79,15 +79,19 @@ static bool is_embedding(const char *name)
 	return strstr(name, "emb") || strstr(name, "wte") || strstr(name, "wpe");
 }
 
+static int takes(const char *name)
+{
+	return listed_name(name) == 0 ? 0 : err_set(ST_UNSUP, "tensor '%.130s': a name that is not taken: at most %d "
+	                                            "printable ASCII characters without spaces are", name, MAX_LISTED);
+}
+
 static int check_tensor(const struct tensor *t, const char *name)
 {
 	if (t->dt != DT_F32 && t->dt != DT_F16 && t->dt != DT_BF16)
 		return err_set(ST_UNSUP, "tensor '%s' is %s; F32, F16 and BF16 are read", t->name, dtype_name(t->dt));
 	if (t->nd < 1)
 		return err_set(ST_UNSUP, "tensor '%s' is a single number", t->name);
-	if (listed_name(name) < 0)
-		return err_set(ST_UNSUP, "%s", err_msg());
-	return 0;
+	return takes(name);
 }
 
 static int place(struct generic *g, const struct source *s, struct spot *spot, int *n_layer)
@@ -102,7 +106,7 @@ static int place(struct generic *g, const struct source *s, struct spot *spot, i
 		spot[i] = (struct spot){ .i = i, .name = name, .block = is_embedding(name) ? 0 : MAX_LAYER + 1 };
 		if (layer_of(name, &layer, &rest) == before && !strncmp(name, g->layers, before)) {
 			if (layer >= MAX_LAYER)
-				return err_set(ST_UNSUP, "tensor '%s': more than %d layers", name, MAX_LAYER);
+				return err_set(ST_UNSUP, "tensor '%s': %d layers are more than %d", name, layer + 1, MAX_LAYER);
 			spot[i].name = rest;
 			spot[i].block = layer + 1;
 			*n_layer = layer + 1 > *n_layer ? layer + 1 : *n_layer;
@@ -173,8 +177,8 @@ int generic_map(struct generic *g, const struct source *s, struct model *m)
 	*g = (struct generic){ .layers = find_layers(s) };
 	if (!g->layers)
 		return err_set(ST_UNSUP, "no tensor is named '*.layers.N.*', '*.h.N.*' or '*.blocks.N.*': no layers to be seen");
-	if (listed_name(g->layers) < 0)
-		return err_set(ST_UNSUP, "%s", err_msg());
+	if (takes(g->layers) < 0)
+		return -1;
 	spot = xcalloc((size_t)s->nt + 1, sizeof(*spot));
 	r = place(g, s, spot, &n_layer);
 	if (r == 0) {
