@@ -1,6 +1,6 @@
 load helpers
 
-# Where a fixture is: the project has some of its own, which oracle/families.py wrote.
+# Where a fixture is: the project has some of its own, which oracle/families.py and oracle/vision.py wrote.
 at() {
 	echo "$ROOT/tests/families/$1" >at
 	[ -d "$ROOT/tests/families/$1" ] || require shared "fixtures/families/$1"
@@ -113,6 +113,8 @@ vision() {
 @test "family: phi, the embedding as head under a bias" { family phi-tied; }
 @test "family: phi-3, long rope by its first name, shards" { family phi3-yarn; }
 
+@test "family: llava-next, names and configuration of later, tied, a window" { family llava-next-memory; }
+@test "family: mllama, the first layer attends to images" { family mllama-first; }
 @test "family: mllama, text" { family mllama-text; }
 @test "family: qwen2-vl, text" { family qwen2-vl-text; }
 @test "vision: llava" { vision llava; }
