@@ -45,6 +45,8 @@ patch() { # FILE TEXT TEXT
 }
 @test "GGUF: deepseek2, keys and values of the latent apart and together" {
 	for m in deepseek2 deepseek3 deepseek3-old; do original $m; done
+	"$BUILD/tests/unit/mksthash" back/model.safetensors >got
+	[ "$(grep e_score_correction_bias got | cut -f 2)" = F32 ]
 	cp "$FAMILIES/deepseek3.gguf" x.gguf
 	patch x.gguf blk.1.attn_v_b.weight blk.1.attn_v_c.weight
 	fails 3 "tensor 'blk.1.attn_v_b.weight' is missing" llmc-import -o x.llmc x.gguf

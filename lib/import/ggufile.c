@@ -349,6 +349,8 @@ static int list_one(struct source *s, struct ggufile *q, int i)
 		o->dim[1] = o->dim[0];
 		o->dim[0] = 1;
 	}
+	if (known && id.role == R_ROUTER && id.part == P_BIAS)         /* by whose last bits experts are chosen */
+		o->dt = DT_F32;
 	s->nt++;
 	return 0;
 }
