@@ -104,3 +104,41 @@ load helpers
 	stages 'cat cut.llmc | llmc-gptq --calib calib.tok --samples 2 -w int4:g64 | llmc-pack -f vllm -o OUT' 0 3 3
 	absent OUT
 }
+
+# The report of q.llmc: a jq expression over the rows of experts' linears.
+experts() {
+	tar xOf q.llmc end.json | jq -c "[.report[].linears[] | select(.linear | test(\"^expert\"))] | $1"
+}
+
+@test "experts are shown the tokens that go to them; all tokens where those are few, or with --all-experts" {
+	local tok
+
+	"$BUILD/tests/unit/mkmodel" m.d hidden=64 ffn=96 heads=4 kv=2 vocab=64 layers=2 experts=6 top=2 dtype=f32
+	"$BUILD/tests/unit/mkmodel" -t t.st rows=4 seqlen=32 vocab=64
+	"$BUILD/tests/unit/mkmodel" -t few.st rows=1 seqlen=3 vocab=64
+	try llmc-import m.d -o m.llmc
+	try llmc-gptq --calib t.st -w int4:channel --compare m.llmc -o q.llmc
+	[ -z "$stderr" ]
+	# 128 tokens, each to two experts
+	[ "$(experts '[.[] | select(.block == 0 and (.linear | endswith("gate"))).tokens] | add')" -eq 256 ]
+	[ "$(experts 'any(.all_tokens)')" = false ]
+	[ "$(experts 'all(.loss < .rtn_loss)')" = true ]
+	# the stream is what the router makes of it: the first layer's attention is as before, and so is who goes where
+	tok=$(experts '[.[] | select(.block == 0).tokens]')
+	cp q.llmc own.llmc
+	try llmc-gptq --all-experts --calib t.st -w int4:channel --compare m.llmc -o q.llmc
+	[ -z "$stderr" ]
+	[ "$(experts 'all(.all_tokens)')" = true ]
+	[ "$(experts 'all(.loss < .rtn_loss)')" = true ]
+	[ "$(experts '[.[] | select(.block == 0).tokens]')" = "$tok" ]
+	differ q.llmc own.llmc
+	# a run that goes on where another was stopped makes the same of it
+	try_sh -3 'head -c 300000 m.llmc | llmc-gptq -q --all-experts --calib t.st -w int4:channel --compare --resume -o again.llmc'
+	try llmc-gptq -q --all-experts --calib t.st -w int4:channel --compare --resume m.llmc -o again.llmc
+	same q.llmc again.llmc
+	# three tokens are few for 96 channels
+	try llmc-gptq --calib few.st -w int4:channel m.llmc -o q.llmc
+	[[ $stderr == *'block 0: experts that few tokens go to (how many), shown all of them instead: '* ]]
+	[ "$(experts 'all(.all_tokens)')" = true ]
+	[ "$(experts '[.[] | select(.block == 1 and (.linear | endswith("down"))).tokens] | add')" -eq 6 ]
+}

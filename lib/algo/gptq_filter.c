@@ -43,6 +43,9 @@ struct work {
 	float *gram;                    /* [width, width], from the first micro-batch to done() */
 	float *cross;                   /* [width, width] sum of (twin - x) x^T, with --match */
 	int64_t tokens;
+	const struct site *site;
+	char *few;                      /* "3 (12), 17 (0)": experts that few tokens go to, for a message; or NULL */
+	int last;                       /* the last of them */
 };
 
 /* Are there linears at this site that the rules want quantized? */
@@ -107,6 +110,10 @@ static void report(struct work *w, const struct linear *l, const struct gptq_hes
 	json_put_num(o, "loss", loss);
 	if (w->st->o.compare)
 		json_put_num(o, "rtn_loss", rtn);
+	if (role_expert(w->site->lin[0])) {
+		json_put_num(o, "tokens", (double)w->site->routed);
+		json_put_bool(o, "all_tokens", w->site->all);
+	}
 	if (h->damp != w->st->o.damp)
 		json_put_num(o, "damp", h->damp);
 	if (h->diagonal) {
@@ -183,16 +190,17 @@ static int solve(struct work *w, int i, const struct gptq_hess *h)
 	return linear_store(&l, w->b, !calib_has_twin(w->run->calib));
 }
 
-static void unseen(struct work *w, const struct site *s)
+/* An expert that was shown all tokens, since those sent to it are few. */
+static void note_few(struct work *w, const struct site *s)
 {
-	size_t n = (size_t)s->width;
+	char *more;
 
-	w->gram = xcalloc(n * n, sizeof(*w->gram));
-	for (size_t i = 0; i < n; i++)
-		w->gram[i * n + i] = 1;
-	w->tokens = 1;
-	warn("block %d: no token of the calibration set goes to expert %d: its %s is rounded without it", w->b->index,
-	     s->expert, s->name);
+	if (!s->all || common.all_experts || (w->few && w->last == s->expert))
+		return;
+	more = xasprintf("%s%s%d (%lld)", w->few ? w->few : "", w->few ? ", " : "", s->expert, (long long)s->routed);
+	free(w->few);
+	w->few = more;
+	w->last = s->expert;
 }
 
 static int done(void *arg, const struct site *s)
@@ -201,8 +209,8 @@ static int done(void *arg, const struct site *s)
 	struct gptq_hess h;
 	int r;
 
-	if (!w->gram)                           /* an expert that no token went to: rounded, as by itself */
-		unseen(w, s);
+	w->site = s;
+	note_few(w, s);
 	r = gptq_prepare(&h, w->run->dev, &w->st->o, w->gram, s->width, w->tokens);
 	w->gram = NULL;
 	for (int l = 0; l < s->nlin && r == 0; l++)
@@ -231,11 +239,15 @@ static int block(void *st, struct run *run, struct block *b)
 {
 	struct work w = { .st = st, .run = run, .b = b };
 	struct tap tap = { wants, see, done, &w };
+	char label[32];
 	int r;
 
 	if (b->kind != BLK_KIND_DENSE)
 		return 0;
 	r = calib_block(run->calib, b, &tap);
+	if (r == 0 && w.few)
+		say(0, "%s: experts that few tokens go to (how many), shown all of them instead: %s", block_label(b, label), w.few);
+	free(w.few);
 	free(w.gram);
 	free(w.cross);
 	return r;

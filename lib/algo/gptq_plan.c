@@ -2,6 +2,7 @@
  * aim.c take through a block.  Whoever changes what they hold changes this; a test holds it against what they take. */
 #include "algo/gptq_plan.h"
 
+#include "base/opt.h"
 #include "base/pool.h"
 #include "op/op.h"
 #include "run/calib.h"
@@ -161,7 +162,7 @@ static void expert(struct walk *w, int layer, int e)
 	struct walk one = *w;
 	struct site in, out;
 
-	if (e != SHARED)
+	if (e != SHARED && !common.all_experts)
 		one.need.tokens = w->need.tokens * w->m->top_k / w->m->n_expert;
 	expert_sites(w->m, e, &in, &out);
 	site_of(&one, layer, &in);

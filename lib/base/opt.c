@@ -71,6 +71,8 @@ static const struct opt calib[] = {
 	  .help = "use the first N rows of them, 0 for all" },
 	{ .name = "seqlen", .type = O_INT, .off = AT(seqlen), .arg = "N", .def = "0", .max = 0x1p31,
 	  .help = "and the first N tokens of each row, 0 for all" },
+	{ .name = "all-experts", .type = O_FLAG, .off = AT(all_experts),
+	  .help = "show every expert all tokens, not only those that are sent to it" },
 	{ .type = O_END }
 };
 static const struct opt ram[] = {

@@ -59,6 +59,7 @@ struct common {
 	/* DEVICE */ const char *device; int64_t threads; int dtype /* 0 auto 1 f32 2 bf16 */;
 	/* SEED */   int64_t seed;
 	/* CALIB */  const char *calib; int64_t samples, seqlen;        /* 0 = all */
+	               bool all_experts;
 	/* RAM */    int64_t ram;
 	/* QSPEC */  const char *weight; struct strlist rule, skip;
 };

@@ -18,6 +18,8 @@ struct site {
 	const char *name;               /* "attn.in", "attn.out", "mlp.in", "mlp.down", ...: for reports */
 	int stage;                      /* after which its input is there */
 	int expert;                     /* whose linears they are, where they are an expert's */
+	int64_t routed;                 /* then, in calibration: how many tokens go to it, */
+	bool all;                       /* and whether the method sees all there are instead (calib.h) */
 	bool of_x;                      /* the input is x, or a norm of it; else a[:, col .. col + width) of the stage */
 	enum role norm;                 /* of x; R_N: none */
 	enum role latent;               /* or it is what R_QA or R_KVA makes of that, under its norm; else R_N */

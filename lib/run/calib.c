@@ -44,6 +44,7 @@ struct states *calib_room(struct calib *c, int width, enum dtype dt)
 static void side_free(struct side *s)
 {
 	free(s->expert);
+	free(s->count);
 	free(s->weight);
 	free(s->shared);
 	states_free(s->h);

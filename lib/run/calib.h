@@ -20,6 +20,9 @@ int calib_embed(struct calib *, struct block *embed);
 /* One pass of a block, or of each piece of it in turn, over all rows, stage by stage.  After each stage, for every site it feeds that the method wants:
  * see() for every micro-batch of its input, then done(), which may replace the site's linears; the next stage runs
  * through what it left.  x becomes the block's output. */
+/* An expert's sites see the tokens that the router sends to it; with --all-experts, or where those are few, all of
+ * them, which says more about its inputs than a handful: fewer than a sixteenth of its width, when a Gram matrix of them
+ * would be mostly holes, or than 0.5 % of its even share. */
 struct tap {
 	bool (*wants)(void *arg, const struct site *);
 	/* x [m, width], dev->mm or F32.  twin: the same input in the model as it came in; NULL without calib_twin. */

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/opt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,14 +42,15 @@ static void pick_close(struct pick *p)
 	free(p->in);
 }
 
-/* Rows [row, row + m) that `routes` sends to the expert, from the states of s.  -1: error set. */
+/* Rows [row, row + m) that `routes` sends to the expert, NULL: all, from the states of s.  -1: error set. */
 static int pick(const struct calib *c, const struct side *routes, struct side *s, int expert, int64_t row, int64_t m,
                 struct pick *p)
 {
 	int64_t at = row * c->m->top_k;
 	const char *a;
 
-	p->n = moe_pick(c->m, expert, m, routes->expert + at, routes->weight + at, p->row, p->weight);
+	p->n = moe_pick(c->m, routes ? expert : SHARED, m, routes ? routes->expert + at : NULL,
+	                routes ? routes->weight + at : NULL, p->row, p->weight);
 	if (!p->n)
 		return 0;
 	a = states_get(s->a, row, m);
@@ -69,6 +71,7 @@ static int route(struct calib *c, struct side *s)
 		return -1;
 	if (!s->expert) {
 		s->expert = xmalloc(n * K * sizeof(*s->expert));
+		s->count = xmalloc((size_t)c->m->n_expert * sizeof(*s->count));
 		s->weight = xmalloc(n * K * sizeof(*s->weight));
 		s->shared = xmalloc(n * sizeof(*s->shared));
 	}
@@ -83,6 +86,9 @@ static int route(struct calib *c, struct side *s)
 			r = -1;
 	}
 	fwd_rest(s->fwd);
+	memset(s->count, 0, (size_t)c->m->n_expert * sizeof(*s->count));
+	for (size_t i = 0; i < n * K && r == 0; i++)
+		s->count[s->expert[i]]++;
 	return r;
 }
 
@@ -166,7 +172,7 @@ int experts_straight(struct calib *c, struct side *s, const struct block *b)
 }
 
 /* What an expert's input site reads, to the method, a batch at a time; of the twin the same rows. */
-static int see_in(struct calib *c, const struct tap *tap, const struct site *site, int expert)
+static int see_in(struct calib *c, const struct tap *tap, const struct site *site, int expert, const struct side *routes)
 {
 	int64_t total = c->N * c->T, step = step_of(&c->main, c->T);
 	bool twin = c->twin.fwd;
@@ -180,9 +186,9 @@ static int see_in(struct calib *c, const struct tap *tap, const struct site *sit
 		int64_t m = least(step, total - i);
 		struct tensor x, t;
 
-		r = pick(c, &c->main, &c->main, expert, i, m, &p);
+		r = pick(c, routes, &c->main, expert, i, m, &p);
 		if (r == 0 && twin)
-			r = pick(c, &c->main, &c->twin, expert, i, m, &q);
+			r = pick(c, routes, &c->twin, expert, i, m, &q);
 		if (r < 0 || !p.n)
 			continue;
 		x = tensor_view(p.in, c->dev->mm, p.n, c->m->d_model);
@@ -195,8 +201,8 @@ static int see_in(struct calib *c, const struct tap *tap, const struct site *sit
 	return r;
 }
 
-/* h of the rows that the main side routes to the expert, one behind the other; *n: how many. */
-static int make_h(struct calib *c, struct side *s, int expert, int64_t *n)
+/* h of the rows that `routes` sends to the expert, one behind the other; *n: how many. */
+static int make_h(struct calib *c, struct side *s, int expert, const struct side *routes, int64_t *n)
 {
 	int64_t total = c->N * c->T, step = step_of(s, c->T);
 	int W = expert_width(c->m, expert), most = c->m->d_shared > c->m->d_expert ? c->m->d_shared : c->m->d_expert, r = 0;
@@ -210,7 +216,7 @@ static int make_h(struct calib *c, struct side *s, int expert, int64_t *n)
 	for (int64_t i = 0; i < total && r == 0; i += step) {
 		struct tensor in, h;
 
-		r = pick(c, &c->main, s, expert, i, least(step, total - i), &p);
+		r = pick(c, routes, s, expert, i, least(step, total - i), &p);
 		if (r < 0 || !p.n)
 			continue;
 		in = tensor_view(p.in, c->dev->mm, p.n, c->m->d_model);
@@ -274,20 +280,47 @@ static int add_out(struct calib *c, struct side *s, int expert)
 	return r;
 }
 
+/* Does a method see all tokens at this expert's sites? */
+static bool sees_all(const struct calib *c, int expert)
+{
+	int widest = c->m->d_model > c->m->d_expert ? c->m->d_model : c->m->d_expert;
+	int64_t total = c->N * c->T, share = total * c->m->top_k / c->m->n_expert;
+
+	if (expert == SHARED)
+		return false;                   /* it does already */
+	return common.all_experts || c->main.count[expert] < widest / 16 || c->main.count[expert] < share / 200;
+}
+
+static int see_out(struct calib *c, const struct tap *tap, const struct site *out, int expert, const struct side *routes)
+{
+	int64_t n;
+
+	if (make_h(c, &c->main, expert, routes, &n) < 0 || (c->twin.fwd && make_h(c, &c->twin, expert, routes, &n) < 0))
+		return -1;
+	return see_h(c, tap, out, n) < 0 ? -1 : tap->done(tap->arg, out);
+}
+
 static int one(struct calib *c, const struct tap *tap, int expert)
 {
+	const struct side *routes = &c->main;
 	struct site in, out;
+	bool made = false;
 	int64_t n;
 
 	expert_sites(c->m, expert, &in, &out);
-	if (tap->wants(tap->arg, &in) && (see_in(c, tap, &in, expert) < 0 || tap->done(tap->arg, &in) < 0))
+	in.all = out.all = sees_all(c, expert);
+	in.routed = out.routed = expert == SHARED ? c->N * c->T : c->main.count[expert];
+	if (in.all)
+		routes = NULL;
+	if (tap->wants(tap->arg, &in) && (see_in(c, tap, &in, expert, routes) < 0 || tap->done(tap->arg, &in) < 0))
 		return -1;
-	if (make_h(c, &c->main, expert, &n) < 0)
-		return -1;
-	if (tap->wants(tap->arg, &out) && ((c->twin.fwd && make_h(c, &c->twin, expert, &n) < 0) ||
-	                                   see_h(c, tap, &out, n) < 0 || tap->done(tap->arg, &out) < 0))
-		return -1;
-	if (add_out(c, &c->main, expert) < 0)
+	if (tap->wants(tap->arg, &out)) {
+		if (see_out(c, tap, &out, expert, routes) < 0)
+			return -1;
+		made = routes;
+	}
+	/* of the rows that go on, together as without a tap: the same bits */
+	if ((!made && make_h(c, &c->main, expert, &c->main, &n) < 0) || add_out(c, &c->main, expert) < 0)
 		return -1;
 	return c->twin.fwd ? through(c, &c->twin, expert) : 0;
 }

@@ -12,7 +12,8 @@ struct side {
 	struct states *x;               /* [N*T, C] F32 */
 	struct states *a;               /* [N*T, W] dev->mm, in a tapped pass */
 	/* in a layer of experts */
-	int32_t *expert;                /* [N*T, top_k] where each row goes */
+	int32_t *expert;                /* [N*T, top_k] where each row goes, */
+	int64_t *count;                 /* [n_expert] how many to each */
 	float *weight;                  /* [N*T, top_k] */
 	float *shared;                  /* [N*T] weight of the shared expert */
 	struct states *h;               /* [N*T, d_expert or d_shared] dev->mm: what down reads, rows in order */
