@@ -112,6 +112,7 @@ vision() {
 @test "family: deepseek-v3, experts stacked, shards" { family deepseek-v3-stacked; }
 @test "family: phi, the embedding as head under a bias" { family phi-tied; }
 @test "family: phi-3, long rope by its first name, shards" { family phi3-yarn; }
+@test "family: opt, norms without weights" { family opt-plain; }
 
 @test "family: llava-next, names and configuration of later, tied, a window" { family llava-next-memory; }
 @test "family: mllama, the first layer attends to images" { family mllama-first; }

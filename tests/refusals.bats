@@ -135,7 +135,6 @@ NUMBER='"model.norm.weight" as $k | .[$k].data_offsets as [$a, $b] | .[$k] += {s
 		'layer_types' has|edit llama '.layer_types = [range(.num_hidden_layers) | "linear_attention"]'
 		dtype ... is not supported|edit llama '.torch_dtype = "float8_e4m3fn"'
 		layers are more than|edit llama '.num_hidden_layers = 5000'
-		norms without weights|edit opt '.layer_norm_elementwise_affine = false'
 		'topk_method' is|edit deepseek-v2 '.topk_method = "best"'
 		'scoring_func' is|edit deepseek-v3 '.scoring_func = "sparsemax"'
 		of long scaling|other llmc.json '.model.rope.type = "long" | .model.rope.dim = 1024 | .model.d_head = 1024'

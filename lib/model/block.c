@@ -201,11 +201,11 @@ static bool weight_shape(const struct model *m, int index, enum role r, int64_t 
 	case R_EXPERT_DOWN: *in = m->d_expert; return moe;
 	case R_NORM_Q: return head_norm(m, m->n_head, out, in);
 	case R_NORM_K: return head_norm(m, m->n_kv, out, in);
-	case R_NORM_EMBED: *in = 0; return m->embed_norm;
-	case R_NORM_ATTN_OUT: case R_NORM_MLP_OUT: *in = 0; return m->place == PLACE_SANDWICH;
-	case R_NORM_MLP: *in = 0; return m->place != PLACE_PARALLEL;
-	case R_NORM_FINAL: *in = 0; return !(m->flags & MF_NO_FINAL);
-	case R_NORM_ATTN: *in = 0; return true;
+	case R_NORM_EMBED: *in = 0; return m->embed_norm && !m->plain_norm;
+	case R_NORM_ATTN_OUT: case R_NORM_MLP_OUT: *in = 0; return m->place == PLACE_SANDWICH && !m->plain_norm;
+	case R_NORM_MLP: *in = 0; return m->place != PLACE_PARALLEL && !m->plain_norm;
+	case R_NORM_FINAL: *in = 0; return !(m->flags & MF_NO_FINAL) && !m->plain_norm;
+	case R_NORM_ATTN: *in = 0; return !m->plain_norm;
 	case R_LINEAR: case R_OTHER: case R_N: break;
 	}
 	return false;

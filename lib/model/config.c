@@ -36,7 +36,7 @@ static const struct {
 	{ "add_cross_attention", 0 }, { "is_encoder_decoder", 0 }, { "kv_lora_rank", 0 }, { "q_lora_rank", 0 },
 	{ "no_rope_layers", 0 }, { "no_rope_layer_interval", 0 }, { "qk_layernorm", 0 }, { "qk_norm", 0 },
 	{ "use_qk_norm", 0 }, { "qkv_bias", 0 }, { "query_pre_attn_scalar", 0 }, { "sliding_window", 0 },
-	{ "sliding_window_pattern", 0 }, { "use_logn_attn", 0 },
+	{ "sliding_window_pattern", 0 }, { "use_bidirectional_attention", 0 }, { "use_logn_attn", 0 },
 	/* positions */
 	{ "rope_interleave", 0 }, { "rope_interleaved", 0 }, { "rope_local_base_freq", 0 }, { "rope_ratio", 1 },
 	{ "rotary_dim", 0 }, { "rotary_emb_base", 0 }, { "rotary_pct", 1 }, { "use_dynamic_ntk", 0 }, { "use_mrope", 0 },

@@ -18,7 +18,7 @@ const char *fold_rotation(const struct model *m)
 
 const char *fold_shift(const struct model *m)
 {
-	if (m->norm != NORM_LAYER)
+	if (m->norm != NORM_LAYER || m->plain_norm)
 		return "norms without a bias";
 	if (!(m->flags & MF_BIAS_QKV && m->flags & MF_BIAS_MLP))
 		return "linears without a bias";

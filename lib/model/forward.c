@@ -22,6 +22,11 @@ struct fwd *fwd_new(struct dev *dev, const struct model *m, int T)
 
 	f->dev = dev;
 	f->m = m;
+	if (m->plain_norm) {
+		f->plain = xcalloc(2 * (size_t)m->d_model, sizeof(*f->plain));
+		for (int i = 0; i < m->d_model; i++)
+			f->plain[i] = 1;
+	}
 	fwd_resize(f, T);
 	return f;
 }
@@ -91,6 +96,7 @@ void fwd_free(struct fwd *f)
 	free(f->sin);
 	free(f->slope);
 	free(f->bias);
+	free(f->plain);
 	free(f);
 }
 
@@ -183,8 +189,11 @@ int fwd_linear(struct fwd *f, struct block *b, enum role r, struct tensor *y, co
 
 int fwd_norm(struct fwd *f, enum role r, struct tensor *y, const struct tensor *x)
 {
-	const struct tensor *w = fwd_prepared(f, f->blk, r, P_WEIGHT, DT_F32), *b = NULL;
+	const struct tensor *w, *b = NULL;
 
+	if (f->m->plain_norm)
+		return f->dev->ops->norm(f->dev, y, x, f->m->norm, f->plain, f->plain + f->m->d_model, (float)f->m->eps);
+	w = fwd_prepared(f, f->blk, r, P_WEIGHT, DT_F32);
 	if (!w || (f->m->norm == NORM_LAYER && !(b = fwd_prepared(f, f->blk, r, P_BIAS, DT_F32))))
 		return -1;
 	return f->dev->ops->norm(f->dev, y, x, f->m->norm, w->data, b ? b->data : NULL, (float)f->m->eps);

@@ -21,6 +21,7 @@ struct fwd {
 	int T;
 	float *cos, *sin;               /* [T, rope.dim/2] */
 	float *slope, *bias;            /* ALiBi: [n_head], or [n_head, T]; or NULL */
+	float *plain;                   /* norms without weights: [2, d_model], ones and zeros; or NULL */
 	struct block *blk;              /* the layer bound, or the head */
 	struct block *embed;            /* of a tied head */
 	int expert;                     /* whose weights are prepared, of those that there are many of */

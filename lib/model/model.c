@@ -69,6 +69,7 @@ static const struct field fields[] = {
 	{ "route_scale", REAL, M(route_scale), 0, 1e6, NULL, LATER },
 	{ "d_cross", INT, M(d_cross), 0, 1 << 20, NULL, LATER },
 	{ "embed_extra", INT, M(embed_extra), 0, 1 << 16, NULL, LATER },
+	{ "plain_norm", BOOL, M(plain_norm), 0, 0, NULL, LATER },
 	{ "embed_norm", BOOL, M(embed_norm), 0, 0, NULL, LATER },
 	{ "pos_rows", INT, M(pos_rows), 0, 1 << 24, NULL, LATER },
 	{ "pos_first", INT, M(pos_first), 0, 1 << 10, NULL, LATER },
@@ -412,6 +413,8 @@ int model_check(const struct model *m)
 		return err_set(ST_UNSUP, "model: a head tied to an embedding with rows beyond the vocabulary");
 	if (m->n_expert && m->place != PLACE_PRE)
 		return err_set(ST_UNSUP, "model: experts in this arrangement");
+	if (m->plain_norm && m->norm != NORM_LAYER)
+		return err_set(ST_BAD, "model: norms without weights that are not layer norms");
 	if (m->q_rank && !m->kv_rank)
 		return err_set(ST_BAD, "model: a latent of the queries alone");
 	if (m->kv_rank && (m->rope.type == ROPE_NONE || m->rope.dim >= m->d_head || m->n_kv != m->n_head))

@@ -82,6 +82,7 @@ struct model {
 	 * they are passed over. */
 	int d_cross;
 	bool cross[MAX_LAYER];
+	bool plain_norm;                /* layer norms without weights and biases, but for those of heads */
 	bool embed_norm;                /* a norm behind the embedding */
 	int embed_extra;                /* rows of the embedding beyond the vocabulary, which no text asks for */
 	int pos_rows, pos_first;        /* learned positions: rows of the table, and which of them is position 0 */

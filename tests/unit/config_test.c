@@ -93,6 +93,10 @@ static const struct {
 	  "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":null,\"mscale_all_dim\":0.7,"
 	  "\"original_max_position_embeddings\":16}}", "{\"attn_scale\":0.3474199730084196}" },
 
+	/* norms without weights, as Galactica has them */
+	{ "OPTForCausalLM", "{\"ffn_dim\":10,\"layer_norm_elementwise_affine\":false}", "{\"plain_norm\":true}" },
+	{ "OPTForCausalLM", "{\"ffn_dim\":10,\"layer_norm_elementwise_affine\":true}", "{\"plain_norm\":false}" },
+
 	/* what a class takes where there is nothing */
 	{ "MiniCPMForCausalLM", "{}", "{\"mul_resid\":0.5,\"mul_logit\":0.020833333333333332}" },
 };

@@ -38,7 +38,9 @@ static int attention(struct model *m, const cJSON *config)
 
 static int experts(struct model *m, const cJSON *config, bool v3)
 {
-	int64_t shared = 0, first = v3 ? 3 : 0, freq = 1, groups = v3 ? 8 : 0, top = v3 ? 4 : 0;
+	const cJSON *routed = cJSON_GetObjectItemCaseSensitive(config, "n_routed_experts");
+	const cJSON *n = cJSON_GetObjectItemCaseSensitive(config, "n_shared_experts");
+	int64_t shared = v3 && !cJSON_IsNull(n) ? 1 : 0, first = v3 ? 3 : 0, freq = 1, groups = v3 ? 8 : 0, top = v3 ? 4 : 0;
 	const char *method = v3 ? "noaux_tc" : "", *score = v3 ? "sigmoid" : "softmax";
 
 	if (json_int(config, "n_shared_experts", 0, 1 << 10, &shared) < 0 ||
@@ -47,6 +49,8 @@ static int experts(struct model *m, const cJSON *config, bool v3)
 	    json_int(config, "n_group", 1, 1 << 14, &groups) < 0 || json_int(config, "topk_group", 1, 1 << 14, &top) < 0 ||
 	    json_str(config, "topk_method", &method) < 0 || json_str(config, "scoring_func", &score) < 0)
 		return -1;
+	if (cJSON_IsNull(routed))
+		m->n_expert = 0;
 	if (!m->n_expert)
 		return 0;
 	if (!strcmp(method, "group_limited_greedy") || !strcmp(method, "noaux_tc")) {

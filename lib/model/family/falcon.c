@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const struct cfg_alias words[] = {
-	{ "n_layer", "num_hidden_layers" }, { "n_head", "num_attention_heads" }, { "n_head_kv", "num_kv_heads" },
+	{ "n_embed", "hidden_size" }, { "n_layer", "num_hidden_layers" }, { "n_head", "num_attention_heads" },
+	{ "n_head_kv", "num_kv_heads" },
 	{ "layer_norm_epsilon", "rms_norm_eps" }, { "ffn_hidden_size", "intermediate_size" },
 	{ "activation", "hidden_act" }, { NULL, NULL }
 };

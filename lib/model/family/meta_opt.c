@@ -2,8 +2,6 @@
  * behind. */
 #include "model/family.h"
 
-#include "base/err.h"
-
 static const struct cfg_alias words[] = {
 	{ "ffn_dim", "intermediate_size" }, { "activation_function", "hidden_act" }, { NULL, NULL }
 };
@@ -21,8 +19,7 @@ static int resolve(struct model *m, const cJSON *config)
 	    json_bool(config, "_remove_final_layer_norm", &none) < 0 ||
 	    json_bool(config, "layer_norm_elementwise_affine", &affine) < 0)
 		return -1;
-	if (!affine)
-		return err_set(ST_UNSUP, "'layer_norm_elementwise_affine' is false: norms without weights are not supported");
+	m->plain_norm = !affine;
 	m->place = before ? PLACE_PRE : PLACE_POST;
 	if (!before || none)
 		m->flags |= MF_NO_FINAL;
