@@ -275,6 +275,7 @@ int info_print(const char *path, bool tensors, bool json)
 	cJSON_Delete(f.blocks);
 	cJSON_Delete(f.members);
 	cJSON_Delete(f.tensors);
+	cJSON_Delete(f.inputs);
 	bundle_close(f.in);
 	return r;
 }
