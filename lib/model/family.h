@@ -96,6 +96,7 @@ const struct family *family_resolve(struct model *, const cJSON *config);
 const struct family *family_of(const cJSON *config);            /* of which it is the first half: the row, */
 int family_knobs(struct model *, const struct family *, const cJSON *config);   /* and the second */
 bool family_ties(const cJSON *config);  /* it ties the head to the embedding, as far as it can be told */
+int rope_read(struct model *, const cJSON *config, double rotary);      /* its rotary positions; -1: error set */
 /* The knobs of a small model of the family whose configuration says nothing but sizes. */
 void family_sample(struct model *, const struct family *);
 /* "model." of "model.embed_tokens", which checkpoints of the bare network lack: its length; 0 = none. */
