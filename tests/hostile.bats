@@ -113,6 +113,7 @@ load hostile
 		experts|4|'llama.expert_count' is not supported|0|8|$base str:llama.expert_count u32:4 u32:8
 		a scale that is not one|4|'llama.logit_scale' is not supported|0|8|$base str:llama.logit_scale u32:6 f32:0.5
 		one of three files|3|is the first of 3 files|0|8|$base str:split.count u32:2 u16:3
+		heads without width|3|'llama.attention.head_count' is more than the width|0|7|$arch $eps str:llama.attention.head_count u32:4 u32:9 str:llama.embedding_length u32:4 u32:8 str:llama.block_count u32:4 u32:1 str:llama.feed_forward_length u32:4 u32:8 str:llama.context_length u32:4 u32:8
 		no heads|3|'llama.attention.head_count' is outside|0|6|$arch $eps str:llama.attention.head_count u32:4 u32:0 str:llama.embedding_length u32:4 u32:8 str:llama.block_count u32:4 u32:1 str:llama.feed_forward_length u32:4 u32:8
 		a width per layer|4|one value for all layers|0|3|$arch $eps str:llama.embedding_length u32:9 u32:4 u64:1 u32:8
 		a width below nothing|3|'llama.embedding_length' is outside|0|3|$arch $eps str:llama.embedding_length u32:5 u32:-8
@@ -137,7 +138,7 @@ load hostile
 		too few scores|3|do not match|0|11|$base $tok $types str:tokenizer.ggml.scores u32:9 u32:6 u64:1 f32:0
 		no merges|3|no 'tokenizer.ggml.merges'|0|10|$base str:tokenizer.ggml.model u32:8 str:gpt2 str:tokenizer.ggml.tokens u32:9 u32:8 u64:2 str:a str:b str:tokenizer.ggml.pre u32:8 str:gpt-2
 	END
-	[ "$n" -eq 61 ]
+	[ "$n" -eq 62 ]
 	for v in 0 1 4 0x03000000; do
 		mkbytes GGUF u32:$v zero:64 >f.gguf
 		bad 4 GGUF llmc-import -o out f.gguf

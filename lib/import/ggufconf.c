@@ -318,7 +318,7 @@ static int rope(const struct gguf *g, const struct gguf_arch *a, cJSON *c, int64
 	if (!(base > 0))
 		return err_set(ST_BAD, "GGUF: '%s.rope.freq_base' is %g", a->name, base);
 	put_real(a, c, "rope_theta", gguf_decimal(base, 1));
-	if (dim != hd || a->flags & GA_PARTIAL)
+	if (!(a->flags & GA_LATENT) && (dim != hd || a->flags & GA_PARTIAL))
 		put_real(a, c, "partial_rotary_factor", share(dim, hd));
 	for (int i = 0; i < VEC_N; i++)
 		if (vec[i].v && vec[i].n != dim / 2)
@@ -343,6 +343,8 @@ static int head(const struct gguf *g, const struct gguf_arch *a, cJSON *c, int64
 	len = *hd;
 	if (arch_int(g, a, "attention.value_length", 1, 1 << 16, &len) < 0)
 		return -1;
+	if (*hd < 1)
+		return err_set(ST_BAD, "GGUF: '%s.attention.head_count' is more than the width", a->name);
 	if (len != *hd)
 		return err_set(ST_UNSUP, "GGUF: keys of %lld and values of %lld", (long long)*hd, (long long)len);
 	if (*hd != plain && !word(a, "head_dim"))
