@@ -1,7 +1,7 @@
 """Random small models of every family, through transformers and through llmc.  Needs the Python packages torch and
 transformers (families.md says which versions); nothing here is run by the tests.
 
-    python tests/oracle/families.py compare [--seed N] [--draws N] [--keep DIR] [--refused] [FAMILY...]
+    python tests/oracle/families.py compare [--seed N] [--draws N] [--keep DIR] [--stop N] [FAMILY...]
         draws configurations over the corners of each family, writes checkpoints as the hub has them, and compares
         logits, hidden states (f32; bf16 where the checkpoint is) and the tensors that import and pack give back.
         A draw that differs is kept under DIR, and can be had again alone: --seed N --draws 1
@@ -726,8 +726,13 @@ def written(fam, seed, where):
                  "initializer_range": 0.02}.items():
         if r.p(0.5):
             c.setdefault(k, v)
-    with open(os.path.join(where, "config.json"), "w") as f:
-        json.dump(c, f, indent=1)
+    if Draw(f"{fam} {seed} saved").p(0.2) and fam not in ("internlm2", "minicpm"):
+        model.config.architectures = c["architectures"]
+        model.config.dtype = WORDS[wide]
+        model.config.save_pretrained(where)     # as transformers writes it, every key that the class has
+    else:
+        with open(os.path.join(where, "config.json"), "w") as f:
+            json.dump(c, f, indent=1)
     parts = r.choice([1, 1, 1, 2, 3])
     if parts == 1:
         save(os.path.join(where, "model.safetensors"), every, types)
@@ -776,7 +781,7 @@ def noise(model, ids, ref):
 
 
 def judge(fam, seed, where):
-    """A line of what is wrong, or None; and the largest difference."""
+    """A line of what is wrong, or None; and the largest difference, None where the model itself is not steady."""
     c, model, ids, sd, wide, ref = written(fam, seed, where)
     f, out, back = (os.path.join(where, x) for x in ("f.llmc", "out.safetensors", "back"))
     try:
@@ -788,20 +793,20 @@ def judge(fam, seed, where):
         if d > 1e-4:
             n = noise(model, ids, ref["logits"])
             if n > 5e-5:
-                return None, n
+                return None, None
             first = [i for i in range(len(ref.get("hidden", []))) if off(tensor(got["hidden"])[i], ref["hidden"][i]) > 1e-4]
             return f"logits differ by {d:.2g} (noise {n:.1g}), hidden from {first[:1]}", d
         if "hidden" in ref:
             h = max(off(a, b) for a, b in zip(tensor(got["hidden"]), ref["hidden"]))
-            if h > 1e-4 and noise(model, ids, ref["logits"]) < 5e-5:
-                return f"hidden states differ by {h:.2g}", h
+            if h > 1e-4:
+                return (f"hidden states differ by {h:.2g}", h) if noise(model, ids, ref["logits"]) < 5e-5 else (None, None)
         if wide == "BF16":
             tool("llmc-eval", "logits", "-q", "--dtype", "bf16", "--tokens", refs, "-o", out, f)
             b = off(tensor(load(out)["logits"]), ref["logits"])
             if b > 2e-2:
                 with torch.no_grad():
                     theirs = off(model.to(torch.bfloat16)(input_ids=ids, use_cache=False).logits.float(), ref["logits"])
-                if b > 2 * theirs:
+                if b > 4 * theirs:
                     return f"bf16 differs by {b:.2g}, theirs by {theirs:.2g}", d
         shutil.rmtree(back, ignore_errors=True)
         tool("llmc-pack", "-q", "-f", "hf", "-o", back, f)
@@ -825,13 +830,14 @@ def compare(args):
     print(f"transformers {transformers.__version__}, torch {torch.__version__}; programs of {BIN}")
     total = 0
     for family in args.family or [f.__name__ for f in FAMILIES]:
-        bad, worst = 0, 0
+        bad, worst, loose = 0, 0, 0
         for seed in range(args.seed, args.seed + args.draws):
             with tempfile.TemporaryDirectory() as top:
                 where = os.path.join(top, "m")
                 os.makedirs(where)
                 why, d = judge(family, seed, where)
-                worst = max(worst, d)
+                worst = max(worst, d or 0)
+                loose += d is None
                 if why:
                     bad += 1
                     print(f"{family} {seed}: {why}", flush=True)
@@ -839,7 +845,7 @@ def compare(args):
                         shutil.copytree(where, os.path.join(args.keep, f"{family}-{seed}"), dirs_exist_ok=True)
                     if args.stop and bad >= args.stop:
                         break
-        print(f"{family}\t{args.draws} draws from {args.seed}\t{bad} wrong\tlargest difference {worst:.1e}", flush=True)
+        print(f"{family}\t{args.draws} draws from {args.seed}\t{bad} wrong\t{loose} not judged\tlargest difference {worst:.1e}", flush=True)
         total += bad
     return 1 if total else 0
 

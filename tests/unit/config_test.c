@@ -65,6 +65,8 @@ static const struct {
 	  "{\"window\":5,\"window_layers\":[0]}" },
 	{ "Qwen3MoeForCausalLM", "{\"use_sliding_window\":true,\"sliding_window\":5,\"max_window_layers\":2}",
 	  "{\"window\":5,\"window_layers\":[0,1,2,3]}" },
+	{ "Qwen2MoeForCausalLM", "{\"use_sliding_window\":false,\"sliding_window\":0}", "{\"window\":0,\"window_layers\":[]}" },
+	{ "Qwen3MoeForCausalLM", "{\"num_local_experts\":9}", "{\"n_expert\":9,\"moe_layers\":[0,1,2,3]}" },
 	{ "Qwen3MoeForCausalLM", "{\"use_sliding_window\":false,\"sliding_window\":5}", "{\"window\":0,\"window_layers\":[]}" },
 	{ "Gemma2ForCausalLM", "{\"sliding_window\":5}", "{\"window\":5,\"window_layers\":[0,2]}" },
 

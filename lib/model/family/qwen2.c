@@ -7,7 +7,7 @@ int qwen_window(struct model *m, const cJSON *config, int *layers)
 	int64_t win = said && cJSON_IsNull(said) ? 0 : 4096, n = 28;
 	bool use = false;
 
-	if (json_bool(config, "use_sliding_window", &use) < 0 || json_int(config, "sliding_window", 1, 1 << 30, &win) < 0 ||
+	if (json_bool(config, "use_sliding_window", &use) < 0 || json_int(config, "sliding_window", 0, 1 << 30, &win) < 0 ||
 	    json_int(config, "max_window_layers", 0, 1 << 30, &n) < 0)
 		return -1;
 	window_set(m, use ? (int)win : 0);

@@ -4,6 +4,9 @@
 
 #include "base/err.h"
 
+/* As versions of the library that hold the experts stacked write it. */
+static const struct cfg_alias words[] = { { "num_local_experts", "num_experts" }, { NULL, NULL } };
+
 #define EXPERT_KEYS \
 	KEY_INT("num_experts", n_expert), \
 	KEY_INT("num_experts_per_tok", top_k), \
@@ -75,7 +78,7 @@ static int resolve3(struct model *m, const cJSON *config)
 	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 32768, .n_kv = 16, \
 	          .n_expert = 60, .top_k = 4, .d_expert = 1408, .d_shared = 5632, .shared_gate = true, \
 	          .rope = LLAMA_ROPE, .flags = MF_BIAS_QKV }, \
-	.cfg = keys2, .resolve = resolve2, .own = { "sliding_window" }
+	.alias = words, .cfg = keys2, .resolve = resolve2, .own = { "sliding_window" }
 #define QWEN2_MOE_NAMES \
 	LLAMA_NAMES, [R_ROUTER] = "model.layers.%L.mlp.gate", \
 	[R_SHARED_ROUTER] = "model.layers.%L.mlp.shared_expert_gate", \
@@ -86,7 +89,7 @@ static int resolve3(struct model *m, const cJSON *config)
 	.type = { "qwen3_moe" }, \
 	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 32768, .n_kv = 4, \
 	          .n_expert = 128, .top_k = 8, .d_expert = 768, .qk_norm = QK_RMS, .rope = LLAMA_ROPE }, \
-	.cfg = keys3, .resolve = resolve3, .own = { "sliding_window" }
+	.alias = words, .cfg = keys3, .resolve = resolve3, .own = { "sliding_window" }
 #define QWEN3_MOE_NAMES \
 	LLAMA_NAMES, [R_ROUTER] = "model.layers.%L.mlp.gate", [R_NORM_Q] = "model.layers.%L.self_attn.q_norm", \
 	[R_NORM_K] = "model.layers.%L.self_attn.k_norm"
