@@ -60,3 +60,43 @@ header() {
 	n=$(od -An -t u8 -N 8 "$1")
 	mkbytes st:"$(tail -c +9 "$1" | head -c "$n" | jq -c "$2")" >"$1.new" && tail -c +$((9 + n)) "$1" >>"$1.new" && mv "$1.new" "$1"
 }
+
+# judge WHAT refused|any: imports c.  Failures go to the file bad.
+judge() {
+	local status=0 why=
+
+	(eval "$MEM" && exec timeout 20 llmc-import -q -o out c) 2>err || status=$?
+	case $status in
+	0) [ "$2" = any ] || why='is taken' ;;
+	3 | 4)
+		[ "$(wc -l <err)" -eq 1 ] || why='has no line, or several'
+		! compgen -G '*out*' >/dev/null || why='leaves something behind'
+		grep -q '^llmc-import: .*[^.]$' err || why='has another kind of message'
+		;;
+	*) why="status $status" ;;
+	esac
+	[ -z "$why" ] || printf '%s: %s: %s\n' "$1" "$why" "$(head -c 300 err)" >>bad
+	rm -rf out
+	tried=$((${tried-0} + 1))
+}
+
+# each FUNCTION: called, with a directory c of links to it and with its path, for a fixture of every family that is taken
+# (fixtures.bash).
+each() {
+	local d
+
+	require shared fixtures/families
+	for d in $(fixtures few); do
+		rm -rf c out bad
+		mkdir c
+		ln -s "$d"/* c/
+		llmc-import -q c -o out 2>/dev/null || continue
+		rm -rf out c/config.json
+		"$1" "$d"
+		rm -rf c
+		mkdir c
+		[ ! -s bad ] || sed "s|^|$(basename "$d"): |" bad >>all
+	done
+	echo "$tried cases"
+	[ ! -s all ] || { head -n 60 all; false; }
+}

@@ -5,6 +5,7 @@
 #include "fuzz.h"
 #include "import/map.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,9 @@ enum { MOST = 400 };
 struct made {
 	struct model *m;
 	const struct family *f;
+	const struct wrap *wrap;
+	char trunk[256];
+	struct naming as;               /* within the wrap */
 	struct source s;
 };
 
@@ -24,7 +28,7 @@ static void add(struct made *c, const struct tensor_id *id, int nd, const int64_
 
 	*t = (struct tensor){ .dt = c->m->dtype, .nd = nd };
 	memcpy(t->dim, dim, (size_t)nd * sizeof(*dim));
-	t->name = arena_strdup(&c->s.mem, family_tensor(c->f, id, NULL, name, sizeof(name)));
+	t->name = arena_strdup(&c->s.mem, family_tensor(c->f, id, c->wrap ? &c->as : NULL, name, sizeof(name)));
 }
 
 /* What several roles share, where w is the first of those. */
@@ -75,17 +79,21 @@ static int map(const struct made *c)
 {
 	struct model m = *c->m;
 	struct map p;
-	int r = map_source(&p, &c->s, &m, c->f, NULL);
+	int r = map_source(&p, &c->s, &m, c->f, c->wrap);
 
 	map_free(&p);
 	return r;
 }
 
-static void try_checkpoint(struct model *m, const struct family *f, size_t pick)
+static void try_checkpoint(struct model *m, const struct family *f, const struct wrap *wrap, size_t pick)
 {
-	struct made c = { .m = m, .f = f };
+	struct made c = { .m = m, .f = f, .wrap = wrap };
 	bool all = m->n_layer <= 16;
 
+	if (wrap) {
+		snprintf(c.trunk, sizeof(c.trunk), "%s%.*s", wrap->prefix, (int)family_prefix(f), f->names[R_EMBED]);
+		c.as = (struct naming){ .trunk = c.trunk, .rest = wrap->prefix };
+	}
 	c.s.t = xcalloc(MOST, sizeof(*c.s.t));
 	all = all && add_block(&c, BLK_EMBED);
 	for (int l = 0; all && l < m->n_layer; l++)
@@ -140,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	alloc_limit(size, 256, 4 << 20);
-	try_checkpoint(&m, f, size);
+	try_checkpoint(&m, f, family_of(c)->wrap, size);
 	cJSON_Delete(a);
 	cJSON_Delete(b);
 	cJSON_Delete(c);
