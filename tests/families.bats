@@ -359,3 +359,26 @@ methods() {
 @test "methods: the language half of models that see" { methods llava llava-onevision qwen2-vl mllama internvl2 internvl2-qwen2; }
 @test "methods: latent attention" { methods deepseek-v2 deepseek-v2-lite deepseek-v3; }
 @test "methods: the others" { methods falcon-rw gpt-neox-seq phi3 stablelm starcoder starcoder-mha starcoder2; }
+
+@test "layers behind the model's, which foretell further tokens, are carried along" {
+	"$BUILD/tests/unit/mkmodel" m.d hidden=64 ffn=96 heads=4 kv=2 vocab=64 layers=3
+	jq '.num_hidden_layers = 2' m.d/config.json >c.json
+	mv c.json m.d/config.json
+	fails 3 "unknown tensor 'model.layers.2." llmc-import m.d
+	jq '.num_nextn_predict_layers = 1' m.d/config.json >c.json
+	mv c.json m.d/config.json
+	try llmc-import m.d -o m.llmc
+	[ "$(tar tf m.llmc | grep -c further/)" -eq 1 ]
+	try llmc-quant -w int4:g32 m.llmc -o q.llmc
+	tar xOf m.llmc further/0000.safetensors >m.sum
+	tar xOf q.llmc further/0000.safetensors >q.sum
+	same m.sum q.sum
+	try llmc-pack -f hf m.llmc -o back
+	diff <("$BUILD/tests/unit/mksthash" m.d/model.safetensors | sort) <("$BUILD/tests/unit/mksthash" back/model.safetensors | sort)
+	try llmc-pack -q -f vllm q.llmc -o v
+	[ "$(jq -c '.quantization_config.ignore' v/config.json)" = '["re:(.*\\.)?lm_head$","re:(.*\\.)?layers\\.2(\\..*)?$"]' ]
+	# a name that the model has is not theirs
+	jq '.num_hidden_layers = 4' m.d/config.json >c.json
+	mv c.json m.d/config.json
+	fails 3 "model.layers.3." llmc-import m.d
+}

@@ -54,7 +54,7 @@ static struct key key_of(const struct map *p, int i)
 {
 	struct key k = { .i = i, .name = p->s->t[i].name };
 
-	k.step = wrap_step(p->wrap, p->before, k.name, &k.layer);
+	k.step = map_step(p, k.name, &k.layer);
 	return k;
 }
 
@@ -87,6 +87,12 @@ int carry_some(const struct map *p, int at)
 	return n;
 }
 
+const char *carry_member(const struct map *p, int at, int k, char *buf)
+{
+	snprintf(buf, 32, "%s/%04d.safetensors", key_of(p, p->carry[at]).step == MAX_CARRY ? "further" : "vision", k);
+	return buf;
+}
+
 cJSON *carry_list(const struct map *p)
 {
 	cJSON *list = json_arr();
@@ -99,8 +105,7 @@ cJSON *carry_list(const struct map *p)
 		n = carry_some(p, at);
 		for (int i = at; i < at + n; i++)
 			bytes += (double)tensor_bytes(&p->s->t[p->carry[i]]);
-		snprintf(name, sizeof(name), CARRY_MEMBER, k);
-		json_put_str(o, "member", name);
+		json_put_str(o, "member", carry_member(p, at, k, name));
 		json_put_num(o, "tensors", n);
 		json_put_num(o, "bytes", bytes);
 		json_push(list, o);

@@ -190,9 +190,8 @@ static int put_carried(struct import *im, int k, int at, int n)
 		t[i].data = arena_alloc(&mem, tensor_bytes(&t[i]));
 		r = read_tensor(im, im->map.carry[at + i], t[i].data);
 	}
-	snprintf(name, sizeof(name), CARRY_MEMBER, k);
 	if (r == 0)
-		r = bundle_put_tensors(im->out, name, t, n, NULL);
+		r = bundle_put_tensors(im->out, carry_member(&im->map, at, k, name), t, n, NULL);
 	if (r == 0)
 		bundle_step(im->out, memo_step(&im->memo, 0));
 	arena_free(&mem);

@@ -106,13 +106,26 @@ static int put(struct map *p, const struct tensor_id *id, int i)
 	return 0;
 }
 
+int map_step(const struct map *p, const char *name, int *layer)
+{
+	int step = p->wrap ? wrap_step(p->wrap, p->before, name, layer) : -1;
+	char own[600];
+
+	if (step >= 0 || !p->further)
+		return step;
+	if (p->as)
+		name = family_own(p->names, p->as, name, own, sizeof(own));
+	*layer = name ? family_layer(p->names, name) : -1;
+	return *layer >= p->m->n_layer && *layer < p->m->n_layer + p->further ? MAX_CARRY : -1;
+}
+
 static int map_tensor(struct map *p, int i)
 {
 	const struct tensor *t = &p->s->t[i];
 	struct tensor_id id;
 	int layer, r;
 
-	if (p->wrap && wrap_step(p->wrap, p->before, t->name, &layer) >= 0) {
+	if (map_step(p, t->name, &layer) >= 0) {
 		p->carry[p->ncarry++] = i;
 		return 0;
 	}
@@ -260,6 +273,8 @@ int map_source(struct map *p, const struct source *s, struct model *m, const str
 {
 	*p = (struct map){ .s = s, .m = m, .f = f, .names = s->names ? s->names : f, .wrap = wrap };
 	settle_names(p);
+	if (json_int(s->config, "num_nextn_predict_layers", 0, MAX_LAYER, &p->further) < 0)
+		return -1;
 	if (p->names == f && f->other && known(p, f->other) > known(p, f)) {
 		p->f = p->names = f = f->other;
 		snprintf(m->family, sizeof(m->family), "%s", f->name);

@@ -29,6 +29,7 @@ struct map {
 	const char *before;             /* names of what is carried */
 	int *carry;                     /* [ncarry] tensors that are carried, sorted */
 	int ncarry;
+	int64_t further;                /* layers behind the model's, which foretell further tokens (DeepSeek-V3) */
 	int prefixed;                   /* tensors met whose name shows which; for refusing a mixture */
 };
 
@@ -36,6 +37,8 @@ struct map {
  * case. */
 int map_source(struct map *, const struct source *, struct model *m, const struct family *, const struct wrap *);
 void map_free(struct map *);
+/* Where a tensor stands that is carried, in the order of execution: the step, and its layer (-1: none); -1: it is not. */
+int map_step(const struct map *, const char *name, int *layer);
 /* Of how many tensors the role's is made where each head or expert has its own, and their shape; 0: the model has none. */
 int64_t map_pieces(const struct map *, const struct tensor_id *, int64_t *dim);
 /* Rows of the slot's tensor, in order, as (row of the fused one, how many): span k of map_spans. */

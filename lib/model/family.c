@@ -217,3 +217,18 @@ int wrap_step(const struct wrap *w, const char *before, const char *name, int *l
 		}
 	return -1;
 }
+
+int family_layer(const struct family *f, const char *name)
+{
+	struct tensor_id id = { 0 };
+	const char *p = f->names[R_NORM_ATTN], *end = p ? strstr(p, "%L.") : NULL;
+	char *layers;
+	bool in;
+
+	if (!end)
+		return -1;
+	layers = xasprintf("%.*s.", (int)(end - p) + 2, p);
+	in = begins(layers, name, &id);
+	free(layers);
+	return in ? id.layer : -1;
+}

@@ -108,6 +108,8 @@ const struct fuse *family_fuse(const struct family *, enum role);       /* NULL:
 bool family_heads(const struct family *, enum role);                    /* it is a tensor for each head */
 /* The other way.  1: a role's tensor; 0: a buffer the family ignores; -1: unknown. */
 int family_role(const struct family *, const char *name, struct tensor_id *);
+/* The layer in which a name stands, whatever it names there; -1: in none. */
+int family_layer(const struct family *, const char *name);
 /* A name of the checkpoint as the family has it, in buf; NULL: it is not one of the language model's. */
 const char *family_own(const struct family *, const struct naming *, const char *name, char *buf, size_t n);
 /* Which step of what is carried a name belongs to, and, where that has layers, which of them; -1: none. */

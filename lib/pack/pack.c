@@ -230,7 +230,7 @@ static int check_name(struct pack *p, const char *name)
 	char own[600];
 	const char *known = p->as ? family_own(p->f, p->as, name, own, sizeof(own)) : name;
 
-	if ((known && family_role(p->f, known, &id) > 0) || cJSON_GetObjectItemCaseSensitive(p->seen, name))
+	if ((known && family_role(p->f, known, &id) > 0 && id.layer < p->m->n_layer) || cJSON_GetObjectItemCaseSensitive(p->seen, name))
 		return err_set(ST_BAD, "tensor '%s' comes twice", name);
 	json_put_bool(p->seen, name, true);
 	return 0;

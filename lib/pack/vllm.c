@@ -257,7 +257,12 @@ static int carried(struct pack *p, const struct tensor *t)
 	static const struct qrec none = { .spec.fmt = Q_NONE };
 	struct vllm *v = p->priv;
 	size_t n = strlen(t->name), end = strlen(".weight"), before = strncmp(t->name, "model.", 6) ? 0 : 6;
+	const char *further = family_layer(p->f, t->name) < 0 ? NULL : strstr(t->name, "layers.");
 
+	if (further) {                          /* of a layer behind the model's: by that, not by all layers */
+		ctconf_ignore(&v->conf, further, 7 + strspn(further + 7, "0123456789"));
+		return 0;
+	}
 	if (t->nd == 2 && n > end && !strcmp(t->name + n - end, ".weight")) {
 		char *module = xasprintf("%.*s", (int)(n - end), t->name);
 
