@@ -201,7 +201,7 @@ load hostile
 		3|'factor'|.rope_scaling = {type: "linear", factor: 0}
 		3|'factor'|.rope_scaling = {type: "linear", factor: -4}
 		3|high_freq 1 is not above|.rope_scaling = {rope_type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 1}
-		4|'mrope_section' in 'rope_scaling'|.rope_scaling = {type: "default", mrope_section: [16, 24, 24]}
+		3|'mrope_section' is not a list of sections of 32 pairs|.rope_scaling = {type: "default", mrope_section: [16, 24, 24]}
 		4|'short_factor' in 'rope_scaling'|.rope_scaling = {type: "yarn", factor: 2, short_factor: [1]}
 		4|'full_attention' in 'rope_parameters'|.rope_parameters = {full_attention: {rope_type: "default"}, sliding_attention: {rope_type: "linear", factor: 8}}
 		4|'sliding_attention' for layer 1|.num_hidden_layers as $n | .layer_types = [range($n) | if . % 2 == 1 then "sliding_attention" else "full_attention" end]
