@@ -37,17 +37,17 @@ int fwd_latent(struct fwd *f, enum role from, const struct tensor *w, struct ten
 	return f->dev->ops->norm(f->dev, y, &c, NORM_RMS, gain->data, NULL, (float)f->m->eps_latent);
 }
 
-/* n heads of x [rows, n * d_head] under their norm. */
+/* n heads of x [rows, n * d_head] under their norm, or all of them under one. */
 static int head_norm(struct fwd *f, enum role r, int n, struct tensor *x)
 {
 	const struct model *m = f->m;
-	struct tensor heads = tensor_view(x->data, DT_F32, tensor_rows(x) * n, m->d_head);
+	bool rms = m->qk_norm == QK_RMS || m->qk_norm == QK_RMS_ALL, each = m->qk_norm == QK_LAYER_EACH;
+	struct tensor heads = m->qk_norm == QK_RMS_ALL ? *x : tensor_view(x->data, DT_F32, tensor_rows(x) * n, m->d_head);
 	const struct tensor *w = fwd_prepared(f, f->blk, r, P_WEIGHT, DT_F32), *b = NULL;
-	bool each = m->qk_norm == QK_LAYER_EACH;
 	float *v = x->data;
 
 	if (!w || (m->qk_norm == QK_LAYER && !(b = fwd_prepared(f, f->blk, r, P_BIAS, DT_F32))) ||
-	    f->dev->ops->norm(f->dev, &heads, &heads, m->qk_norm == QK_RMS ? NORM_RMS : NORM_LAYER,
+	    f->dev->ops->norm(f->dev, &heads, &heads, rms ? NORM_RMS : NORM_LAYER,
 	                      each ? NULL : w->data, b ? b->data : NULL, (float)m->eps) < 0)
 		return -1;
 	for (int64_t i = 0; each && i < tensor_count(x); i++)

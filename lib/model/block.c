@@ -132,10 +132,10 @@ enum blk_kind role_home(enum role r)
 	return roles[r].home;
 }
 
-/* Norms of a head: one weight for all, or for each of n heads one. */
+/* Norms of n heads: one weight for all, or for each of them one; a single norm has one as long as they are together. */
 static bool head_norm(const struct model *m, int n, int64_t *out, int64_t *in)
 {
-	*out = m->qk_norm == QK_LAYER_EACH ? n : m->d_head;
+	*out = m->qk_norm == QK_LAYER_EACH ? n : m->qk_norm == QK_RMS_ALL ? (int64_t)n * m->d_head : m->d_head;
 	*in = m->qk_norm == QK_LAYER_EACH ? m->d_head : 0;
 	return m->qk_norm != QK_NONE;
 }
@@ -202,10 +202,11 @@ static bool weight_shape(const struct model *m, int index, enum role r, int64_t 
 	case R_NORM_Q: return head_norm(m, m->n_head, out, in);
 	case R_NORM_K: return head_norm(m, m->n_kv, out, in);
 	case R_NORM_EMBED: *in = 0; return m->embed_norm && !m->plain_norm;
-	case R_NORM_ATTN_OUT: case R_NORM_MLP_OUT: *in = 0; return m->place == PLACE_SANDWICH && !m->plain_norm;
-	case R_NORM_MLP: *in = 0; return m->place != PLACE_PARALLEL && !m->plain_norm;
+	case R_NORM_ATTN_OUT: case R_NORM_MLP_OUT: *in = 0;
+		return (m->place == PLACE_SANDWICH || m->place == PLACE_BEHIND) && !m->plain_norm;
+	case R_NORM_MLP: *in = 0; return m->place != PLACE_PARALLEL && m->place != PLACE_BEHIND && !m->plain_norm;
 	case R_NORM_FINAL: *in = 0; return !(m->flags & MF_NO_FINAL) && !m->plain_norm;
-	case R_NORM_ATTN: *in = 0; return !m->plain_norm;
+	case R_NORM_ATTN: *in = 0; return m->place != PLACE_BEHIND && !m->plain_norm;
 	case R_LINEAR: case R_OTHER: case R_N: break;
 	}
 	return false;

@@ -221,7 +221,7 @@ int wrap_step(const struct wrap *w, const char *before, const char *name, int *l
 int family_layer(const struct family *f, const char *name)
 {
 	struct tensor_id id = { 0 };
-	const char *p = f->names[R_NORM_ATTN], *end = p ? strstr(p, "%L.") : NULL;
+	const char *p = f->names[R_O], *end = p ? strstr(p, "%L.") : NULL;
 	char *layers;
 	bool in;
 

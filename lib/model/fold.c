@@ -10,7 +10,7 @@ const char *fold_rotation(const struct model *m)
 	switch (m->place) {
 	case PLACE_PRE: case PLACE_PARALLEL: case PLACE_PARALLEL_2: break;
 	case PLACE_KEEP: return "the residual is what the norm gives";
-	case PLACE_POST: case PLACE_SANDWICH: return "norms behind attention and MLP";
+	case PLACE_POST: case PLACE_SANDWICH: case PLACE_BEHIND: return "norms behind attention and MLP";
 	}
 	/* without positions, what that norm gives is a matter of the token alone, and becomes the embedding */
 	return m->embed_norm && m->pos_rows ? "a norm behind embedding and positions" : NULL;
@@ -24,7 +24,8 @@ const char *fold_shift(const struct model *m)
 		return "linears without a bias";
 	switch (m->place) {
 	case PLACE_PRE: case PLACE_PARALLEL: case PLACE_PARALLEL_2: break;
-	case PLACE_KEEP: case PLACE_POST: case PLACE_SANDWICH: return "what the norm gives is the residual, too";
+	case PLACE_KEEP: case PLACE_POST: case PLACE_SANDWICH: case PLACE_BEHIND:
+		return "what the norm gives is the residual, too";
 	}
 	return m->n_expert ? "routers and experts without a bias" : NULL;
 }

@@ -9,8 +9,8 @@
 static const char *const norm_words[] = { "rms", "rms1", "layer", NULL };
 static const char *const act_words[] = { "none", "silu", "gelu", "gelu_tanh", "relu", "quick_gelu", NULL };
 static const char *const rope_words[] = { "none", "default", "linear", "dynamic", "llama3", "yarn", "long", NULL };
-static const char *const place_words[] = { "pre", "keep", "post", "sandwich", "parallel", "parallel2", NULL };
-static const char *const qk_words[] = { "none", "rms", "layer", "layer_each", NULL };
+static const char *const place_words[] = { "pre", "keep", "post", "sandwich", "parallel", "parallel2", "behind", NULL };
+static const char *const qk_words[] = { "none", "rms", "layer", "layer_each", "rms_all", NULL };
 static const char *const router_words[] = { "softmax", "sigmoid", "softmax_max", "sigmoid_top2", NULL };
 static const char *const alibi_words[] = { "none", "score", "bf16", NULL };
 

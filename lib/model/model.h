@@ -30,10 +30,12 @@ enum place {
 	PLACE_POST,                     /* x = N(x + A(x)); x = N(x + M(x)) */
 	PLACE_SANDWICH,                 /* x += N A(N x); x += N M(N x) */
 	PLACE_PARALLEL,                 /* x += A(N x) + M(N x), one norm */
-	PLACE_PARALLEL_2                /* x += A(N x) + M(N x), two norms */
+	PLACE_PARALLEL_2,               /* x += A(N x) + M(N x), two norms */
+	PLACE_BEHIND                    /* x += N A(x); x += N M(x) */
 };
-/* Norm of each head of q and k, before positions: over the head, with one weight for all heads or one for each. */
-enum qk_norm { QK_NONE, QK_RMS, QK_LAYER, QK_LAYER_EACH };
+/* Norm of q and k, before positions: over each head, with one weight for all heads or one for each; or over all heads
+ * at once. */
+enum qk_norm { QK_NONE, QK_RMS, QK_LAYER, QK_LAYER_EACH, QK_RMS_ALL };
 /* Scores of experts: softmax or sigmoid of the router's; a group of experts is as good as its best, or its best two. */
 enum router { ROUTER_SOFTMAX, ROUTER_SIGMOID, ROUTER_SOFTMAX_MAX, ROUTER_SIGMOID_TOP2 };
 /* Attention biases linear in the key's position (Press et al., arXiv 2108.12409), added to the scaled score or, in

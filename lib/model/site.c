@@ -73,13 +73,14 @@ static void gate_up(struct program *p, const struct model *m, int site)
 /* Attention and MLP after each other; attention's output is there after stage t, 1 or 2:
  *   stage 0: [x = N x]                                  feeds q k v
  *   stage t: a = attention                              feeds o
- *   stage t + 1: x += o a [x = N x]                     feeds gate up
+ *   stage t + 1: x += [N] o a [x = N x]                 feeds gate up
  *   stage t + 2: a = act(gate) * up                     feeds down
- *   stage t + 3: x += down a [x = N x] */
+ *   stage t + 3: x += [N] down a [x = N x] */
 static void in_turn(struct program *p, const struct model *m, int layer, int attn)
 {
-	bool keep = m->place == PLACE_KEEP, post = m->place == PLACE_POST, out = m->place == PLACE_SANDWICH;
-	int s = x_site(p, m, "attn.in", 0, keep || post ? R_N : R_NORM_ATTN), t;
+	bool keep = m->place == PLACE_KEEP, post = m->place == PLACE_POST, behind = m->place == PLACE_BEHIND;
+	bool out = behind || m->place == PLACE_SANDWICH, bare = keep || post || behind;
+	int s = x_site(p, m, "attn.in", 0, bare ? R_N : R_NORM_ATTN), t;
 
 	if (keep)
 		step(p, (struct step){ .op = DO_NORM, .stage = 0, .norm = R_NORM_ATTN });
@@ -90,7 +91,7 @@ static void in_turn(struct program *p, const struct model *m, int layer, int att
 		step(p, (struct step){ .op = DO_NORM, .stage = t, .norm = keep ? R_NORM_MLP : R_NORM_ATTN });
 	p->moe = m->moe[layer];
 	if (!p->moe) {
-		s = x_site(p, m, "mlp.in", t, keep || post ? R_N : R_NORM_MLP);
+		s = x_site(p, m, "mlp.in", t, bare ? R_N : R_NORM_MLP);
 		gate_up(p, m, s);
 		step(p, (struct step){ .op = DO_MLP, .stage = ++t, .in = s });
 		linear(p, add_site(p, "mlp.down", t, 0, m->d_ff), R_DOWN);

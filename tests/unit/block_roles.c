@@ -112,6 +112,16 @@ static void others(void)
 	ok(role_shape(&m, 0, R_NORM_Q, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 3 && dim[1] == 7, "a norm for each query head");
 	ok(role_shape(&m, 0, R_NORM_K, P_WEIGHT, &nd, dim) && nd == 2 && dim[0] == 2 && dim[1] == 7, "and each key head");
 	ok(!role_shape(&m, 0, R_NORM_K, P_BIAS, &nd, dim), "without a bias");
+	m.qk_norm = QK_RMS_ALL;
+	ok(role_shape(&m, 0, R_NORM_Q, P_WEIGHT, &nd, dim) && nd == 1 && dim[0] == 21, "one for all query heads at once");
+	ok(role_shape(&m, 0, R_NORM_K, P_WEIGHT, &nd, dim) && nd == 1 && dim[0] == 14, "and for all key heads");
+	ok(!role_shape(&m, 0, R_NORM_Q, P_BIAS, &nd, dim), "without a bias");
+	m.place = PLACE_BEHIND;
+	ok(role_shape(&m, 0, R_NORM_ATTN_OUT, P_WEIGHT, &nd, dim) && nd == 1 && dim[0] == 10 &&
+	   role_shape(&m, 0, R_NORM_MLP_OUT, P_BIAS, &nd, dim), "norms behind");
+	ok(!role_shape(&m, 0, R_NORM_ATTN, P_WEIGHT, &nd, dim) && !role_shape(&m, 0, R_NORM_MLP, P_WEIGHT, &nd, dim),
+	   "and none before");
+	m.place = PLACE_PRE;
 	m.n_layer = 2;
 	m.d_cross = 4;
 	m.cross[1] = true;

@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "model/family.h"
 #include "model/fold.h"
+#include "model/site.h"
 #include "tap.h"
 
 #include <stdlib.h>
@@ -68,6 +69,52 @@ static void later(void)
 	   "a knob of the first version is never absent");
 	cJSON_Delete(man);
 	cJSON_Delete(c);
+}
+
+/* Words that came later than their knob. */
+static void words(void)
+{
+	cJSON *c = config(), *man = json_obj(), *obj = json_obj();
+	struct model m, n;
+
+	family_resolve(&m, c);
+	json_put(man, "model", obj);
+	m.place = PLACE_BEHIND;
+	m.qk_norm = QK_RMS_ALL;
+	model_json(&m, obj);
+	model_requires(man);
+	ok(requires(man, "[\"place\",\"qk_norm\"]"), "words other than the first require their knobs");
+	ok(!model_parse(&n, obj) && n.place == PLACE_BEHIND && n.qk_norm == QK_RMS_ALL, "and are read back");
+	json_put_str(obj, "place", "beside");
+	ok(model_parse(&n, obj) < 0 && err_status() == ST_UNSUP && strstr(err_msg(), "'place' is 'beside'"),
+	   "one that is not known is refused");
+	json_put_str(obj, "place", "behind");
+	m.n_expert = m.top_k = m.d_expert = 1;
+	ok(model_check(&m) < 0 && err_status() == ST_UNSUP, "no experts between such norms");
+	cJSON_Delete(man);
+	cJSON_Delete(c);
+}
+
+/* Norms behind attention and MLP: both read the stream itself, and what they give is normed before it is added. */
+static void behind(void)
+{
+	struct model m = { .n_layer = 1, .d_model = 8, .n_head = 2, .n_kv = 2, .d_head = 4, .d_ff = 16, .gated = true,
+	                   .place = PLACE_BEHIND };
+	struct program p;
+	int norms = 0;
+
+	model_program(&m, 0, &p);
+	for (int i = 0; i < p.nsite; i++)
+		ok(p.site[i].norm == R_N, "site %s reads no norm", p.site[i].name);
+	for (int i = 0; i < p.nstep; i++) {
+		const struct step *s = &p.step[i];
+
+		norms += s->op == DO_NORM;
+		if (s->op == DO_ADD)
+			ok(s->norm == (s->lin == R_O ? R_NORM_ATTN_OUT : R_NORM_MLP_OUT), "step %d adds a norm", i);
+	}
+	is_int(norms, 0, "the stream itself is never normed");
+	is_int(p.nstage, 5, "stages");
 }
 
 /* Every tensor that the model has has a name in its family, and back. */
@@ -206,6 +253,7 @@ static void folds(void)
 		{ { .norm = NORM_LAYER, .place = PLACE_KEEP, .flags = MF_BIAS_QKV | MF_BIAS_MLP }, false, false },
 		{ { .norm = NORM_LAYER, .place = PLACE_POST, .flags = MF_BIAS_QKV | MF_BIAS_MLP }, false, false },
 		{ { .norm = NORM_RMS1, .place = PLACE_SANDWICH }, false, false },
+		{ { .norm = NORM_LAYER, .place = PLACE_BEHIND, .flags = MF_BIAS_QKV | MF_BIAS_MLP }, false, false },
 		{ { .norm = NORM_LAYER, .embed_norm = true }, true, false },
 		{ { .norm = NORM_LAYER, .embed_norm = true, .pos_rows = 9 }, false, false },
 	};
@@ -227,6 +275,8 @@ int main(void)
 	plan(0);
 	folds();
 	later();
+	words();
+	behind();
 	rows();
 	wrapped();
 	resolved();
