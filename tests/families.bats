@@ -39,13 +39,16 @@ back() {
 
 # The language half of a model that sees: its text among the references, under the names that others have whole models'.
 text_of() {
-	require shared "fixtures/families/$1"
-	if ! grep -q text.input_ids "$SHARED/fixtures/families/$1/reference.safetensors"; then
-		cp "$SHARED/fixtures/families/$1/reference.safetensors" ref.safetensors
+	local d
+
+	at "$1"
+	d=$(cat at)
+	if ! grep -q text.input_ids "$d/reference.safetensors"; then
+		cp "$d/reference.safetensors" ref.safetensors
 		return
 	fi
 	sed -e 's/"input_ids"/"image_ids"/; s/"logits"/"l_else"/; s/"text.logits"/"logits"     /' \
-		-e 's/"text.input_ids"/"input_ids"     /' "$SHARED/fixtures/families/$1/reference.safetensors" >ref.safetensors
+		-e 's/"text.input_ids"/"input_ids"     /' "$d/reference.safetensors" >ref.safetensors
 }
 vision() {
 	text_of "$1"
@@ -113,6 +116,8 @@ vision() {
 @test "family: phi, the embedding as head under a bias" { family phi-tied; }
 @test "family: phi-3, long rope by its first name, shards" { family phi3-yarn; }
 @test "family: opt, norms without weights" { family opt-plain; }
+@test "family: granite, long rope" { family granite; }
+@test "family: olmo2, yarn rope, head width of its own" { family olmo2; }
 
 @test "family: llava-next, names and configuration of later, tied, a window" { family llava-next-memory; }
 @test "family: mllama, the first layer attends to images" { family mllama-first; }
@@ -327,7 +332,7 @@ methods() {
 
 	for f; do
 		text_of "$f"
-		try llmc-import "$SHARED/fixtures/families/$f" -o f.llmc
+		try llmc-import "$(cat at)" -o f.llmc
 		try llmc-tokenize --from-ids ref.safetensors -o c.tok
 		try llmc-gptq --calib c.tok --dtype f32 -w int4:g16:asym --compare f.llmc -o q.llmc
 		try llmc-quant -w int8:channel:sym f.llmc -o r.llmc
@@ -345,8 +350,8 @@ methods() {
 	done
 }
 
-@test "methods: LLaMA and its kin" { methods llama mistral qwen2 qwen3 internlm2 minicpm; }
-@test "methods: norms elsewhere" { methods bloom bloom-resnorm gemma gemma2 opt opt-350m; }
+@test "methods: LLaMA and its kin" { methods llama mistral qwen2 qwen3 internlm2 minicpm granite; }
+@test "methods: norms elsewhere" { methods bloom bloom-resnorm gemma gemma2 olmo2 opt opt-350m; }
 @test "methods: side by side" { methods falcon-7b falcon-11b falcon-40b gpt-neox phi2 stablelm2-12b; }
 @test "methods: experts" { methods mixtral mixtral-t5stacked qwen2-moe qwen3-moe; }
 @test "methods: more experts than a layer has other tensors" {

@@ -10,8 +10,8 @@
 /* One word a family, in the order in which they are asked: a row with a condition before one without. */
 #define FAMILIES(X) \
 	X(bloom) X(deepseek_v2) X(deepseek_v3) X(falcon_2) X(falcon) X(gemma) X(gemma2) X(gpt_bigcode) \
-	X(gpt_neox) X(internlm2) X(internvl) X(llama) X(llava) X(llava_onevision) X(minicpm) X(mistral) \
-	X(mixtral) X(mllama) X(mllama_text) X(opt) X(phi) X(phi3) X(qwen2) X(qwen2_moe) X(qwen2_vl) X(qwen3) \
+	X(gpt_neox) X(granite) X(internlm2) X(internvl) X(llama) X(llava) X(llava_onevision) X(minicpm) X(mistral) \
+	X(mixtral) X(mllama) X(mllama_text) X(olmo2) X(opt) X(phi) X(phi3) X(qwen2) X(qwen2_moe) X(qwen2_vl) X(qwen3) \
 	X(qwen3_moe) X(stablelm) X(starcoder2)
 
 #define DECLARE(name) extern const struct family family_##name;

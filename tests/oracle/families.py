@@ -496,8 +496,35 @@ def minicpm(r):
     return c
 
 
+def granite(r):
+    c = {"architectures": ["GraniteForCausalLM"], "model_type": "granite"}
+    r.common(c, "hidden_act")
+    a, d = r.heads(c, own=True)
+    if c.get("head_dim", 0) is None:            # the class takes no null
+        del c["head_dim"]
+    r.put(c, "attention_bias", [True, False])
+    r.put(c, "mlp_bias", [True, False])
+    r.put(c, "embedding_multiplier", [1, 12, 0.5])
+    r.put(c, "residual_multiplier", [1.0, 0.22, 2])
+    r.put(c, "attention_multiplier", [1, 0.015625, 0.3])
+    r.put(c, "logits_scaling", [1.0, 8, 0.4])
+    r.rope(c, ALL_ROPES, d=c.get("head_dim") or d)
+    return c
+
+
+def olmo2(r):
+    c = {"architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2"}
+    r.common(c, "hidden_act")
+    a, d = r.heads(c, own=True)
+    if c.get("head_dim", 0) is None:
+        del c["head_dim"]
+    r.put(c, "attention_bias", [True, False])
+    r.rope(c, ALL_ROPES, d=c.get("head_dim") or d)
+    return c
+
+
 FAMILIES = [llama, mistral, mixtral, qwen2, qwen2_moe, qwen3, qwen3_moe, gemma, gemma2, phi, phi3, bloom, falcon, gpt_bigcode,
-            gpt_neox, opt, stablelm, starcoder2, deepseek_v2, deepseek_v3, internlm2, minicpm]
+            gpt_neox, opt, stablelm, starcoder2, deepseek_v2, deepseek_v3, internlm2, minicpm, granite, olmo2]
 PREFIX = {"bloom": "transformer.", "falcon": "transformer.", "gpt_bigcode": "transformer.", "gpt_neox": "gpt_neox."}
 BUFFERS = {"llama": "model.layers.0.self_attn.rotary_emb.inv_freq", "gpt_neox": "gpt_neox.layers.0.attention.rotary_emb.inv_freq",
            "gpt_bigcode": "transformer.h.0.attn.bias", "mistral": "model.layers.0.self_attn.rotary_emb.inv_freq",
