@@ -142,3 +142,12 @@ experts() {
 	[ "$(experts 'all(.all_tokens)')" = true ]
 	[ "$(experts '[.[] | select(.block == 1 and (.linear | endswith("down"))).tokens] | add')" -eq 6 ]
 }
+
+@test "an expert without tokens, in a model so narrow that no number is small" {
+	"$BUILD/tests/unit/mkmodel" m.d hidden=8 ffn=8 heads=2 kv=1 vocab=16 layers=1 experts=8 top=1 dtype=f32
+	"$BUILD/tests/unit/mkmodel" -t t.st rows=1 seqlen=2 vocab=16
+	try llmc-import m.d -o m.llmc
+	try llmc-gptq --calib t.st -w int4:channel m.llmc -o q.llmc
+	[[ $stderr == *'experts that few tokens go to'*'(0)'* ]]
+	[ "$(experts '[.[] | select(.tokens == 0) | .all_tokens] | length > 0 and all')" = true ]
+}

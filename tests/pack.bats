@@ -190,3 +190,15 @@ reads_right() {
 	has vllm
 	absent out
 }
+
+@test "columns permuted in one of fused matrices, and not in another, are no one matrix" {
+	local d=$SHARED/fixtures/families/phi3 some
+
+	require shared fixtures/families/phi3
+	try llmc-import "$d" -o m.llmc
+	for some in attn.k attn.q; do
+		try llmc-gptq --calib "$d/reference.safetensors" --groups dynamic -w int4:g32 --skip $some m.llmc -o a.llmc
+		try llmc-quant -w none --rule $some=int4:g32 a.llmc -o b.llmc
+		fails 4 'are quantized differently' llmc-pack -f vllm --force b.llmc -o v
+	done
+}

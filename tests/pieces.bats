@@ -66,6 +66,21 @@ tensors() {
 	fails 3 'block 0.2 where block 0.1 is due' llmc-info bad.llmc
 }
 
+@test "what import explains of pieces is what it does; a description's own are not kept" {
+	require shared fixtures/families/qwen2-moe
+	d=$SHARED/fixtures/families/qwen2-moe
+	try llmc-import --piece-size 20K "$d" -o cut.llmc
+	n=$(tar xOf cut.llmc llmc.json | jq .model.piece_experts)
+	[ "$n" -gt 0 ]
+	try llmc-import --explain -j --piece-size 20K "$d"
+	[ "$(field '.knobs[] | select(.knob == "piece_experts") | [.value, .from[0]] | join(" ")')" = "$n --piece-size" ]
+	try llmc-import --explain -j "$d"
+	[ "$(field '.knobs[] | select(.knob == "piece_experts") | [.value, .from[0]] | join(" ")')" = '0 default' ]
+	tar xOf cut.llmc llmc.json >man.json
+	try llmc-import --model man.json --piece-size 0 "$d" -o whole.llmc
+	[ "$(tar xOf whole.llmc llmc.json | jq .model.piece_experts)" = 0 ]
+}
+
 @test "a run that was stopped between two pieces goes on there" {
 	local n
 

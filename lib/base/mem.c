@@ -110,6 +110,7 @@ enum { ALIGN = 64, SMALL = 64 << 10 };
 struct chunk {
 	struct chunk *next;
 	size_t used, size;
+	void *adopted;                  /* of malloc, in place of room of its own; or NULL */
 };
 
 void *arena_alloc(struct arena *a, size_t n)
@@ -127,6 +128,7 @@ void *arena_alloc(struct arena *a, size_t n)
 			die(ST_FAIL, "out of memory (%zu bytes)", n);
 		c->used = 0;
 		c->size = size;
+		c->adopted = NULL;
 		if (need > SMALL && a->top) {   /* a chunk of its own, behind the open one */
 			c->next = a->top->next;
 			a->top->next = c;
@@ -160,6 +162,17 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return r;
 }
 
+void *arena_adopt(struct arena *a, void *p, size_t n)
+{
+	struct chunk *c = xcalloc(1, sizeof(*c)), **at = a->top ? &a->top->next : &a->top;
+
+	c->adopted = p;
+	c->next = *at;
+	*at = c;                                /* behind the open one */
+	a->total += n;
+	return p;
+}
+
 void arena_join(struct arena *a, struct arena *from)
 {
 	struct chunk **end = &a->top;
@@ -177,6 +190,7 @@ void arena_free(struct arena *a)
 
 	for (c = a->top; c; c = next) {
 		next = c->next;
+		free(c->adopted);
 		free(c);
 	}
 	a->top = NULL;

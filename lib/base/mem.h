@@ -36,6 +36,7 @@ struct arena {
 void *arena_alloc(struct arena *, size_t n);            /* 64-byte aligned, not cleared */
 char *arena_strdup(struct arena *, const char *);
 char *arena_printf(struct arena *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void *arena_adopt(struct arena *, void *p, size_t n);   /* takes over n bytes of malloc; returns p */
 void arena_join(struct arena *, struct arena *from);    /* takes over all that is in `from`, which is empty then */
 void arena_free(struct arena *);                        /* and empty again */
 

@@ -210,12 +210,10 @@ static int slurp(struct bundle_in *in, struct arena *mem, uint64_t max, void **b
 		memcpy((to ? to : grown) + at, p, n);
 		at += n;
 	}
-	if (r == 0 && !to) {
-		to = arena_alloc(mem, at);
-		if (at)
-			memcpy(to, grown, at);
-	}
-	free(grown);
+	if (r < 0)
+		free(grown);
+	else if (!to)
+		to = at ? arena_adopt(mem, grown, at) : arena_alloc(mem, 0);
 	*buf = to;
 	*len = at;
 	return r;

@@ -30,9 +30,13 @@ static double one(struct plan *p, struct pass *e, int T, double other)
 		bool twice = p->element < 0.9 * (double)dtype_size(m->dtype) || m->dtype != mm;
 
 		for (int k = 0; k < layer_pieces(m, i); k++) {
-			double n = plan_piece(p, m, i, k), copies = k ? n / m->piece_experts : n;
+			double n = plan_piece(p, m, i, k), at_once = p->element > 0 ? n / p->element : 0;
+			int from, to;
 
-			n += twice ? copies / p->element * element : 0;
+			piece_experts(m, i, k, &from, &to);
+			if (m->moe[i] && to > from)
+				at_once -= 3.0 * m->d_expert * C * (to - from - 1);
+			n += twice ? at_once * element : 0;
 			weights = n > weights ? n : weights;
 		}
 	}

@@ -14,6 +14,7 @@
 #include <string.h>
 
 struct explain {
+	const struct import_opts *o;
 	struct source *s;
 	const struct description *how;  /* or NULL */
 	struct model m, base;           /* base: the family's, where the configuration is silent */
@@ -274,6 +275,12 @@ static int resolve(struct explain *e)
 		json_put_str(e->row, "why", "of the rows of these models, the one that knows the names of most tensors");
 	}
 	put_tensors(e);
+	if (r == 0) {
+		import_cut(&e->m, e->o->piece);
+		json_put_num(was, "piece_experts", e->m.piece_experts);
+		if (e->m.piece_experts)
+			put_source(from, "piece_experts", "--piece-size");
+	}
 	put_knobs(e, was, from);
 	put_can(e->row, "rotate", e->f->wrap ? "a projector writes into the stream" : fold_rotation(&e->m));
 	put_can(e->row, "shift", fold_shift(&e->m));
@@ -340,8 +347,8 @@ static void print_json(struct explain *e, int r)
 
 int import_explain(const char *path, const struct import_opts *o, bool json)
 {
-	struct explain e = { .s = source_open(path, o->dtype), .how = o->how, .row = json_obj(), .knobs = json_arr(), .tensors = json_arr(),
-	                     .idle = json_arr() };
+	struct explain e = { .o = o, .s = source_open(path, o->dtype), .how = o->how, .row = json_obj(),
+	                     .knobs = json_arr(), .tensors = json_arr(), .idle = json_arr() };
 	int r = -1;
 
 	if (e.s) {

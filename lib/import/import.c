@@ -36,12 +36,12 @@ struct import {
 	struct memo memo;
 };
 
-/* Experts of a layer are cut into the fewest pieces of at most `limit` bytes, as even as they go; 0: not. */
-static void cut(struct model *m, int64_t limit)
+void import_cut(struct model *m, int64_t limit)
 {
 	double one = 3.0 * m->d_expert * m->d_model * (double)dtype_size(m->dtype), all = one * m->n_expert;
 	int pieces;
 
+	m->piece_experts = 0;
 	if (!limit || all <= (double)limit)
 		return;
 	m->piece_experts = one < (double)limit ? (int)((double)limit / one) : 1;
@@ -69,7 +69,7 @@ static int resolve(struct import *im)
 	if (source_floats(im->s) < 0 || map_source(&im->map, im->s, &im->m, im->f, wrap) < 0)
 		return -1;
 	carry_sort(&im->map);
-	cut(&im->m, im->o->piece);
+	import_cut(&im->m, im->o->piece);
 	return !im->map.ncarry || (im->carried = carry_list(&im->map)) ? 0 : -1;
 }
 

@@ -52,7 +52,7 @@ static int join_codes(const struct join *j, struct block *out, int at)
 	for (int k = 0; k < j->f->n; k++) {
 		const struct qrec *o = &j->b->q[j->i[k]];
 
-		if (!ctconf_same(q, o) || (q->perm && memcmp(q->perm, o->perm, in * sizeof(*q->perm))))
+		if (!ctconf_same(q, o) || !q->perm != !o->perm || (q->perm && memcmp(q->perm, o->perm, in * sizeof(*q->perm))))
 			return err_set(ST_UNSUP, "'%s' and '%s' are quantized differently, and the checkpoint has them in one tensor",
 			               j->b->t[j->i[0]].name, j->b->t[j->i[k]].name);
 		code[k] = o->code;

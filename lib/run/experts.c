@@ -288,7 +288,8 @@ static bool sees_all(const struct calib *c, int expert)
 
 	if (expert == SHARED)
 		return false;                   /* it does already */
-	return common.all_experts || c->main.count[expert] < widest / 16 || c->main.count[expert] < share / 200;
+	return common.all_experts || !c->main.count[expert] || c->main.count[expert] < widest / 16 ||
+	       c->main.count[expert] < share / 200;
 }
 
 static int see_out(struct calib *c, const struct tap *tap, const struct site *out, int expert, const struct side *routes)
