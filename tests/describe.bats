@@ -130,6 +130,7 @@ refused() {
 	refused 3 "'n_layer' is 0" '{"like": "llama", "model": {"n_layer": 0}}'
 	refused 4 "'act' is 'tanh'" '{"like": "llama", "model": {"act": "tanh"}}'
 	refused 3 "'n_head' is missing" '{"model": {"family": "llama", "n_layer": 4, "d_model": 4}}'
+	refused 3 "'norm.attn_out.weight', which family 'llama' does not name" '{"like": "llama", "model": {"place": "sandwich"}}'
 	refused 3 "no role 'attn.qq'; the nearest is 'attn.q'" '{"like": "llama", "names": {"roles": {"attn.qq": "x.%L"}}}'
 	refused 3 "%L stands for the layer" '{"like": "llama", "names": {"roles": {"attn.q": "x"}}}'
 	refused 3 "%L stands for the layer" '{"like": "llama", "names": {"roles": {"attn.q": "x.%L.%L"}}}'

@@ -143,6 +143,19 @@ vision() {
 	fails 3 "weight_scale_inv' is F32 [" llmc-import bad -o x.llmc
 }
 
+@test "family: a factor of 0, or below, is refused, for a knob of 0 is off" {
+	local d=$ROOT/tests/families/granite key value
+
+	for key in embedding_multiplier attention_multiplier residual_multiplier logits_scaling; do
+		for value in 0 -1; do
+			rm -rf bad
+			cp -r "$d" bad
+			jq ".$key = $value" "$d/config.json" >bad/config.json
+			fails 3 "'$key' is $value" llmc-import bad -o x.llmc
+		done
+	done
+}
+
 @test "family: bf16 products stay within two percent" {
 	require shared fixtures/families/llama-bf16
 	try llmc-import "$SHARED/fixtures/families/llama-bf16" -o f.llmc

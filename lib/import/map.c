@@ -166,18 +166,27 @@ static int shape_fits(const struct map *p, int i, int nd, const int64_t *dim)
 	               tensor_shape(&p->s->t[i], a, sizeof(a)), tensor_shape(&want, b, sizeof(b)));
 }
 
+static int missing(const struct map *p, const struct tensor_id *id)
+{
+	char name[256];
+
+	if (!p->names->names[id->role] && !family_fuse(p->names, id->role))
+		return err_set(ST_BAD, "the model has a tensor '%s', which family '%s' does not name",
+		               family_tensor(p->names, id, p->as, name, sizeof(name)), p->names->name);
+	return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->names, id, p->as, name, sizeof(name)));
+}
+
 static int check_heads(const struct map *p, const struct slot *s, const struct tensor_id *id, const int64_t *dim)
 {
 	bool expert = role_expert(id->role);
 	int64_t n = expert ? p->m->n_expert : dim[0];
-	char name[256];
 
 	for (int h = 0; h < n; h++) {
 		struct tensor_id one = *id;
 
 		one.head = h;
 		if (s->heads[h] < 0)
-			return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->names, &one, p->as, name, sizeof(name)));
+			return missing(p, &one);
 		if (shape_fits(p, s->heads[h], expert ? 2 : 1, expert ? dim : dim + 1) < 0)
 			return -1;
 		if (!expert && p->s->t[s->heads[h]].dt != p->s->t[s->src].dt)
@@ -192,7 +201,6 @@ static int check_slot(const struct map *p, struct tensor_id *id)
 	int64_t dim[MAXDIM], other[MAXDIM];
 	int nd, n;
 	bool has = role_shape(p->m, id->layer, id->role, id->part, &nd, dim);
-	char name[256];
 
 	if (!has && !s->n)
 		return 0;
@@ -200,7 +208,7 @@ static int check_slot(const struct map *p, struct tensor_id *id)
 		return err_set(ST_BAD, "unknown tensor '%s': the configuration says that the model has none",
 		               p->s->t[s->src].name);
 	if (!s->n)
-		return err_set(ST_BAD, "tensor '%s' is missing", family_tensor(p->names, id, p->as, name, sizeof(name)));
+		return missing(p, id);
 	if (s->heads)
 		return check_heads(p, s, id, dim);
 	if (s->fuse && s->fuse->kind == FUSE_EXPERT) {

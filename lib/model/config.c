@@ -116,6 +116,10 @@ static int read_keys(struct model *m, const cJSON *config, const struct cfg_key 
 		case CFG_REAL:
 			r = json_num(config, k->key, (double *)p);
 			break;
+		case CFG_FACTOR:
+			if ((r = json_num(config, k->key, (double *)p)) > 0 && !(*(double *)p > 0))
+				r = err_set(ST_BAD, "'%s' is %g", k->key, *(double *)p);
+			break;
 		case CFG_ACT:
 			if ((r = json_str(config, k->key, &s)) > 0)
 				r = act_parse(s, (enum act *)p);

@@ -5,7 +5,10 @@
 #include "model/block.h"
 
 /* How a configuration value reaches a knob. */
-enum cfg_type { CFG_INT, CFG_REAL, CFG_ACT, CFG_BOOL, CFG_FLAG /* bool -> bit of flags, in `arg` */ };
+enum cfg_type {
+	CFG_INT, CFG_REAL, CFG_FACTOR /* above 0, which is off */, CFG_ACT, CFG_BOOL,
+	CFG_FLAG /* bool -> bit of flags, in `arg` */
+};
 struct cfg_key {
 	const char *key;                /* in config.json */
 	enum cfg_type type;
@@ -15,6 +18,7 @@ struct cfg_key {
 /* Rows of such: a key and the knob that it sets, or the flags. */
 #define KEY_INT(key, knob) { key, CFG_INT, offsetof(struct model, knob), 0 }
 #define KEY_REAL(key, knob) { key, CFG_REAL, offsetof(struct model, knob), 0 }
+#define KEY_FACTOR(key, knob) { key, CFG_FACTOR, offsetof(struct model, knob), 0 }
 #define KEY_ACT(key, knob) { key, CFG_ACT, offsetof(struct model, knob), 0 }
 #define KEY_BOOL(key, knob) { key, CFG_BOOL, offsetof(struct model, knob), 0 }
 #define KEY_FLAG(key, bits) { key, CFG_FLAG, offsetof(struct model, flags), bits }

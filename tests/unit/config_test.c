@@ -101,7 +101,7 @@ static const struct {
 
 	/* what a class takes where there is nothing */
 	{ "MiniCPMForCausalLM", "{}", "{\"mul_resid\":0.5,\"mul_logit\":0.020833333333333332}" },
-	{ "GraniteForCausalLM", "{}", "{\"attn_scale\":1,\"mul_embed\":1,\"mul_resid\":1,\"mul_logit\":1}" },
+	{ "GraniteForCausalLM", "{}", "{\"attn_scale\":1,\"mul_embed\":0,\"mul_resid\":0,\"mul_logit\":1}" },
 	{ "GraniteForCausalLM", "{\"attention_multiplier\":0.25,\"embedding_multiplier\":12,\"residual_multiplier\":0.5,"
 	  "\"logits_scaling\":8}", "{\"attn_scale\":0.25,\"mul_embed\":12,\"mul_resid\":0.5,\"mul_logit\":0.125}" },
 	{ "Olmo2ForCausalLM", "{}", "{\"place\":\"behind\",\"qk_norm\":\"rms_all\",\"eps\":1e-5,\"flags\":[]}" },

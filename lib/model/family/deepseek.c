@@ -10,7 +10,7 @@ static const struct cfg_key keys[] = {
 	KEY_INT("num_experts_per_tok", top_k),
 	KEY_INT("moe_intermediate_size", d_expert),
 	KEY_BOOL("norm_topk_prob", norm_topk),
-	KEY_REAL("routed_scaling_factor", route_scale),
+	KEY_FACTOR("routed_scaling_factor", route_scale),
 	KEY_INT("kv_lora_rank", kv_rank),
 	KEY_INT("q_lora_rank", q_rank),
 	KEY_INT("v_head_dim", d_v),

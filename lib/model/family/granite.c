@@ -3,30 +3,23 @@
 
 #include "base/err.h"
 
-/* A knob of 0 is off, and a factor of 0 would not be. */
-static int factor(const cJSON *config, const char *key, double *out)
-{
-	*out = 1;
-	if (json_num(config, key, out) < 0)
-		return -1;
-	return *out > 0 ? 0 : err_set(ST_BAD, "'%s' is %g", key, *out);
-}
-
 static const struct cfg_key keys[] = {
 	KEY_ATTENTION_BIAS,
 	KEY_FLAG("mlp_bias", MF_BIAS_MLP),
+	KEY_FACTOR("embedding_multiplier", mul_embed),
+	KEY_FACTOR("attention_multiplier", attn_scale),
+	KEY_FACTOR("residual_multiplier", mul_resid),
 	KEY_END
 };
 
 static int resolve(struct model *m, const cJSON *config)
 {
-	double divide;
+	double divide = 1;
 
-	if (factor(config, "embedding_multiplier", &m->mul_embed) < 0 ||
-	    factor(config, "attention_multiplier", &m->attn_scale) < 0 ||
-	    factor(config, "residual_multiplier", &m->mul_resid) < 0 ||
-	    factor(config, "logits_scaling", &divide) < 0)
+	if (json_num(config, "logits_scaling", &divide) < 0)
 		return -1;
+	if (!(divide > 0))
+		return err_set(ST_BAD, "'logits_scaling' is %g", divide);
 	m->mul_logit = 1 / divide;
 	return 0;
 }
@@ -34,9 +27,11 @@ static int resolve(struct model *m, const cJSON *config)
 const struct family family_granite = {
 	.name = "granite",
 	.match = { "GraniteForCausalLM" },
-	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 2048, .rope = LLAMA_ROPE },
+	/* scores are multiplied by 1, not by the root of the width below it, where the configuration is silent */
+	.base = { .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .ctx = 2048, .attn_scale = 1,
+	          .rope = LLAMA_ROPE },
 	.cfg = keys,
 	.resolve = resolve,
-	.own = { "embedding_multiplier", "attention_multiplier", "residual_multiplier", "logits_scaling" },
+	.own = { "logits_scaling" },
 	.names = { LLAMA_NAMES },
 };

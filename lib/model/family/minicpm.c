@@ -7,7 +7,7 @@
 
 static const struct cfg_key keys[] = {
 	KEY_ATTENTION_BIAS,
-	KEY_REAL("scale_emb", mul_embed),
+	KEY_FACTOR("scale_emb", mul_embed),
 	KEY_END
 };
 
