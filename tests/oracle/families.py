@@ -500,8 +500,6 @@ def granite(r):
     c = {"architectures": ["GraniteForCausalLM"], "model_type": "granite"}
     r.common(c, "hidden_act")
     a, d = r.heads(c, own=True)
-    if c.get("head_dim", 0) is None:            # the class takes no null
-        del c["head_dim"]
     r.put(c, "attention_bias", [True, False])
     r.put(c, "mlp_bias", [True, False])
     r.put(c, "embedding_multiplier", [1, 12, 0.5])
@@ -516,8 +514,6 @@ def olmo2(r):
     c = {"architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2"}
     r.common(c, "hidden_act")
     a, d = r.heads(c, own=True)
-    if c.get("head_dim", 0) is None:
-        del c["head_dim"]
     r.put(c, "attention_bias", [True, False])
     r.rope(c, ALL_ROPES, d=c.get("head_dim") or d)
     return c
