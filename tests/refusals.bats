@@ -165,6 +165,7 @@ NUMBER='"model.norm.weight" as $k | .[$k].data_offsets as [$a, $b] | .[$k] += {s
 		GGUF: pre-tokenizer|keys 3 str:tokenizer.ggml.model u32:8 str:gpt2 str:tokenizer.ggml.tokens u32:9 u32:8 u64:1 str:a str:tokenizer.ggml.pre u32:8 str:spiral
 		GGUF: ... is not supported|keys 1 str:llama.attention.causal u32:7 u8:0
 		which is not read|table 99 token_embd.weight
+		which reorders the rows of|table 0 blk.0.attn_qkv.weight
 		is not a vector of F32|table 1 rope_freqs.weight 2
 		is not what llama3 scaling|table 0 rope_freqs.weight 2
 		a plain directory holds floats|packed llama hf rtn -w int8

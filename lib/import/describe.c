@@ -66,12 +66,17 @@ static int check_model(const cJSON *o, const cJSON *known, const char *where)
 	return 0;
 }
 
+/* A key has one value: knobs that are lists are none of a key's. */
 static int check_key(const char *key, const cJSON *v, const cJSON *known)
 {
+	const cJSON *k;
+
 	if (!cJSON_IsString(v))
 		return err_set(ST_BAD, "keys: '%.80s' is neither a knob nor a list of knobs nor null", key);
-	return cJSON_GetObjectItemCaseSensitive(known, v->valuestring) || flag_find(v->valuestring) ? 0 :
-	       unknown("keys", v->valuestring, known);
+	k = cJSON_GetObjectItemCaseSensitive(known, v->valuestring);
+	if (cJSON_IsArray(k))
+		return err_set(ST_BAD, "keys: '%.80s' is '%s', which is a list: it has to stand in 'model'", key, v->valuestring);
+	return k || flag_find(v->valuestring) ? 0 : unknown("keys", v->valuestring, known);
 }
 
 static int check_keys(const cJSON *keys, const cJSON *known)
@@ -177,12 +182,12 @@ static void merge(cJSON *to, const cJSON *from)
 
 static int put_flag(cJSON *model, const char *flag, const char *key, const cJSON *v)
 {
-	cJSON *list = cJSON_GetObjectItemCaseSensitive(model, "flags");
+	cJSON *list = cJSON_GetObjectItemCaseSensitive(model, "flags"), *was;
 
 	if (!cJSON_IsBool(v))
 		return err_set(ST_BAD, "'%.80s' is neither true nor false", key);
 	for (int i = cJSON_GetArraySize(list); i-- > 0;)
-		if (!strcmp(cJSON_GetArrayItem(list, i)->valuestring, flag))
+		if (cJSON_IsString(was = cJSON_GetArrayItem(list, i)) && !strcmp(was->valuestring, flag))
 			cJSON_DeleteItemFromArray(list, i);
 	if (cJSON_IsTrue(v))
 		json_push(list, cJSON_CreateString(flag));

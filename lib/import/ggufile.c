@@ -338,8 +338,11 @@ static int list_one(struct source *s, struct ggufile *q, int i)
 	o->name = t->name;
 	o->nd = t->nd;
 	memcpy(o->dim, t->dim, sizeof(t->dim));
-	if (known && !id.fuse)
+	if (known)
 		it->heads = heads_of(q->a, &q->all, id.role);
+	if (it->heads && id.fuse)                       /* no writer is known, nor which of its rows moved */
+		return err_set(ST_UNSUP, "GGUF: tensor '%s' fuses q, k and v in architecture '%s', which reorders the rows of q and k",
+		               t->name, q->a->name);
 	if (it->heads && (t->dim[0] % it->heads || t->dim[0] / it->heads % 2 || t->nd > 2 ||
 	                  (t->nd == 1 && ggml_block(t->type) > 1)))
 		return err_set(ST_BAD, "GGUF: tensor '%s' does not hold %lld heads", t->name, (long long)it->heads);
