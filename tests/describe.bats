@@ -125,6 +125,9 @@ refused() {
 	refused 3 "'model' is not an object" '{"like": "llama", "model": 1}'
 	refused 3 "no knob 'mul_embd'" '{"like": "llama", "keys": {"a": "mul_embd"}}'
 	refused 3 "neither a knob" '{"like": "llama", "keys": {"a": 1}}'
+	for k in flags window_layers moe_layers cross_layers rope.near rope.far; do
+		refused 3 "'a' is '$k', which is a list" '{"like": "mixtral", "keys": {"b": ["d_ff", "tied"], "a": "'$k'"}}'
+	done
 	refused 3 "'keys' is not an object" '{"like": "llama", "keys": []}'
 	refused 3 "'rms_norm_eps' is neither true nor false" '{"like": "llama", "keys": {"rms_norm_eps": "bias_o"}}'
 	refused 3 "'n_layer' is 0" '{"like": "llama", "model": {"n_layer": 0}}'
@@ -164,6 +167,13 @@ refused() {
 		fails 3 names llmc-pack -f hf -o x bad.llmc
 		absent x
 	done
+}
+
+@test "--explain calls the family of a manifest as the bundle does" {
+	try llmc-import "$DEMO" -o f.llmc
+	tar xOf f.llmc llmc.json >m.json
+	try llmc-import --explain -j --model m.json "$DEMO"
+	[ "$(field .family)" = "$(jq -r .model.family m.json)" ]
 }
 
 # rebundle JQ: f.llmc with its manifest edited so, as bad.llmc.
@@ -262,8 +272,26 @@ rebundle() {
 		[ "$status" -eq "$code" ] || { echo "$bad: $status $output"; false; }
 		[[ $output == *"$text"* ]] || { echo "$bad: $output"; false; }
 	done
-	for bad in 'del(.names)' '.names.layers = "a."' '.names.layers = 1' '.names.layers = "%L\n"'; do
+	for bad in 'del(.names)' '.names.layers = "a."' '.names.layers = "a.%Lb."' '.names.layers = 1' '.names.layers = "%L\n"'; do
 		rebundle "$bad"
 		fails 3 layers llmc-pack -f hf -o x bad.llmc
 	done
+}
+
+@test "--as generic: what looks like a pattern in a name is none" {
+	copy qwen2 . 's/model.layers/mo%Ll.layers/g'
+	try llmc-import --as generic model -o f.llmc
+	try llmc-pack -f hf -o back f.llmc
+	hash model/model.safetensors >want
+	hash back/model.safetensors >got
+	same want got
+}
+
+@test "--as generic: tensors of three dimensions count whole where files are planned" {
+	require shared fixtures/families/mixtral-t5stacked
+	try llmc-import --as generic "$SHARED/fixtures/families/mixtral-t5stacked" -o f.llmc
+	try llmc-pack -f hf --shard-size 100K -o back f.llmc
+	# Each layer is larger than a file should be: it has its own.
+	layers=$(tar xOf f.llmc llmc.json | jq .model.n_layer)
+	[ "$(find back -name 'model-*.safetensors' | wc -l)" -eq $((layers + 2)) ]
 }

@@ -435,3 +435,19 @@ poke() {
 	bad 3 "tensor 'vision_tower.vision_model.pre_layrnorm.weight' comes twice" llmc-pack -f hf -o d new
 	absent d
 }
+
+@test "names as long as a manifest may have them come out whole" {
+	local long trunk
+
+	long=$(printf 'n%.0s' {1..180})
+	trunk=${long::63}.
+	echo '{"like": "llama", "names": {"roles": {"head": "lm_head"}}}' >m.json
+	try llmc-import --model m.json "$DEMO" -o f.llmc
+	unpack f.llmc
+	edited llmc.json ".names += {trunk: \"$trunk\", rest: \"\"} | .names.roles[\"attn.q\"] = \"model.$long.%L.x\""
+	for f in hf vllm; do
+		try llmc-pack -f $f -o $f new
+		mksthash $f/model.safetensors | cut -f 1 >got
+		grep -qx "$trunk$long.0.x.weight" got
+	done
+}

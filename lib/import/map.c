@@ -168,7 +168,7 @@ static int shape_fits(const struct map *p, int i, int nd, const int64_t *dim)
 
 static int missing(const struct map *p, const struct tensor_id *id)
 {
-	char name[256];
+	char name[TENSOR_NAME];
 
 	if (!p->names->names[id->role] && !family_fuse(p->names, id->role))
 		return err_set(ST_BAD, "the model has a tensor '%s', which family '%s' does not name",

@@ -319,6 +319,15 @@ const char *want_name(const struct want *w, char *buf)
 	return buf;
 }
 
+int64_t want_count(const struct want *w)
+{
+	int64_t n = 1;
+
+	for (int i = 0; i < w->nd; i++)
+		n *= w->dim[i];
+	return n;
+}
+
 static const char *less_part(const char *name, char *buf)
 {
 	snprintf(buf, LABEL, "%.*s", (int)(strrchr(name, '.') - name), name);

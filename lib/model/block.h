@@ -49,6 +49,7 @@ struct want {
 	int expert, nd;
 	int64_t dim[MAXDIM];
 };
+int64_t want_count(const struct want *);        /* its elements */
 /* The next tensor of a layer, BLK_EMBED or BLK_HEAD, in the order in which they are stored; false: there are no more.
  * WANT_FIRST goes before the first. */
 #define WANT_FIRST { .part = P_N }

@@ -94,9 +94,9 @@ const char *family_tensor(const struct family *f, const struct tensor_id *id, co
 			at += (size_t)snprintf(buf + at, n - at, "%d", *++p == 'L' ? id->layer : id->head);
 		else
 			buf[at++] = *p;
-	if (whole || *p == '$')
-		buf[at < n ? at : n - 1] = '\0';
-	else if (at < n)
+	at = at < n ? at : n - 1;
+	buf[at] = '\0';
+	if (!whole && *p != '$')
 		snprintf(buf + at, n - at, ".%s", part_name(id->part));
 	return buf;
 }

@@ -106,7 +106,8 @@ void family_sample(struct model *, const struct family *);
 /* "model." of "model.embed_tokens", which checkpoints of the bare network lack: its length; 0 = none. */
 size_t family_prefix(const struct family *);
 /* The checkpoint's name of a tensor: "model.layers.3.self_attn.q_proj.weight", that of the matrix it is fused into, or
- * of one head's; the role's name where the row has none.  Returns buf. */
+ * of one head's; the role's name where the row has none; what does not fit is cut.  Returns buf. */
+enum { TENSOR_NAME = 320 };             /* fits any: what stands before, a pattern with its numbers, a part */
 const char *family_tensor(const struct family *, const struct tensor_id *, const struct naming *, char *buf, size_t n);
 const struct fuse *family_fuse(const struct family *, enum role);       /* NULL: the role is a tensor by itself */
 bool family_heads(const struct family *, enum role);                    /* it is a tensor for each head */

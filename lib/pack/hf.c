@@ -8,7 +8,7 @@
 
 static int block(struct pack *p, const struct block *b)
 {
-	char name[256], spec[64];
+	char name[TENSOR_NAME], spec[64];
 
 	for (int i = 0; i < b->nt; i++) {
 		if (pack_name(p, b, i, false, name, sizeof(name)) < 0)

@@ -41,10 +41,8 @@ int pack_name(const struct pack *p, const struct block *b, int i, bool full, cha
 	char where[32];
 
 	if (p->m->listed) {             /* its own, behind what all of a layer begin with */
-		const char *L = strstr(p->layers, "%L");
-
 		if (b->kind == BLK_KIND_DENSE)
-			snprintf(buf, n, "%.*s%d%s%s", (int)(L - p->layers), p->layers, b->index, L + 2, b->t[i].name);
+			snprintf(buf, n, "%.*s%d.%s", (int)(strlen(p->layers) - strlen("%L.")), p->layers, b->index, b->t[i].name);
 		else
 			snprintf(buf, n, "%s", b->t[i].name);
 		return 0;
@@ -56,7 +54,8 @@ int pack_name(const struct pack *p, const struct block *b, int i, bool full, cha
 	for (int k = i - 1; k >= 0 && !role_expert(id.role) && family_heads(p->f, id.role) && !strcmp(b->t[k].name, b->t[i].name); k--)
 		id.head++;
 	family_tensor(p->f, &id, p->bare && full ? NULL : p->as, buf, n);
-	return 0;
+	return strlen(buf) + 1 < n ? 0 : err_set(ST_BAD, "%s: '%s' has a name of more than %zu bytes", block_label(b, where),
+	                                         b->t[i].name, n - 2);
 }
 
 void pack_put(struct pack *p, const char *name, enum dtype dt, int nd, const int64_t *dim, const void *data)
@@ -338,6 +337,14 @@ static int read_all(struct pack *p, const struct packer *pk, struct bundle_in *i
 	return r;
 }
 
+/* "model.layers.%L.": the layer comes last, whatever else a name has. */
+static bool proper_layers(const char *s)
+{
+	size_t n = strlen(s), end = strlen("%L.");
+
+	return listed_name(s) == 0 && n >= end && !strcmp(s + n - end, "%L.");
+}
+
 /* "names" of the manifest. */
 static int read_names(struct pack *p, const cJSON *names)
 {
@@ -346,7 +353,7 @@ static int read_names(struct pack *p, const cJSON *names)
 
 	if (json_bool(names, "bare", &p->bare) < 0 || (trunk = json_str(names, "trunk", &n->trunk)) < 0)
 		return -1;
-	if (p->m->listed && (json_str(names, "layers", &p->layers) <= 0 || listed_name(p->layers) < 0 || !strstr(p->layers, "%L")))
+	if (p->m->listed && (json_str(names, "layers", &p->layers) <= 0 || !proper_layers(p->layers)))
 		return err_set(ST_BAD, "'names' of the manifest: no proper 'layers'");
 	if (p->bare)
 		*n = (struct naming){ "", "" };

@@ -55,7 +55,7 @@ static int64_t piece_bytes(const struct model *m, int index, int piece, size_t e
 	int64_t sum = 0;
 
 	while (piece_wants(m, index, piece, &w))
-		sum += w.dim[0] * (w.nd == 2 ? w.dim[1] : 1) * (int64_t)esize;
+		sum += want_count(&w) * (int64_t)esize;
 	return sum;
 }
 

@@ -210,7 +210,7 @@ static char *said(const struct pack *p, const char *module)
 static int block(struct pack *p, const struct block *b)
 {
 	struct vllm *v = p->priv;
-	char name[256];
+	char name[TENSOR_NAME];
 	enum role role;
 	enum part part;
 

@@ -30,7 +30,7 @@ static double elements(const struct model *m, int index, int piece)
 	double n = 0;
 
 	while (piece_wants(m, index, piece, &w))
-		n += (double)w.dim[0] * (w.nd == 2 ? (double)w.dim[1] : 1);
+		n += (double)want_count(&w);
 	return n;
 }
 

@@ -148,7 +148,9 @@ static void rows(void)
 	static const struct family empty = { .name = "empty" };
 	static const struct tensor_id q = { .role = R_Q, .part = P_WEIGHT, .layer = 3 };
 	static const struct naming bare = { "", "" };
+	static const char want[] = "model.layers.3.self_attn.q_proj.weight";
 	char name[64];
+	bool cut = true;
 
 	for (const struct family *const *f = family_list(); *f; f++) {
 		struct model m = (*f)->base;
@@ -175,6 +177,12 @@ static void rows(void)
 	}
 	is_str(family_tensor(&empty, &q, &bare, name, sizeof(name)), "attn.q.weight", "a row without a name gives the role's");
 	ok(!family_prefix(&empty), "and has no prefix");
+	for (size_t n = 1; n < sizeof(name); n++) {
+		memset(name, 'x', sizeof(name));
+		family_tensor(family_find("llama"), &q, NULL, name, n);
+		cut = cut && strlen(name) == (n <= strlen(want) ? n - 1 : strlen(want)) && !strncmp(name, want, strlen(name));
+	}
+	ok(cut, "what does not fit is cut, and ends");
 }
 
 /* Names of a language model that stands in another, and of what is carried. */
