@@ -41,6 +41,8 @@ int main(int argc, char **argv)
 	struct import_opts how = { dtypes[o.dtype], o.piece, NULL };
 
 	mem_frugal();
+	if (o.list && o.explain)
+		die(ST_USAGE, "--list and --explain: one of them");
 	if (o.list && i == argc) {
 		import_list(common.json);
 		stdout_close();

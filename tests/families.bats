@@ -234,6 +234,7 @@ vision() {
 		"$BUILD/tests/unit/mksthead" five/renamed five/model.safetensors
 		rm five/renamed
 		try llmc-import five -o f.llmc
+		tar xOf f.llmc llmc.json | jq -e '.requires | index("names")'
 		try llmc-eval logits --dtype f32 --tokens ref.safetensors -o out.safetensors f.llmc
 		try "$BUILD/tests/unit/mkstdiff" out.safetensors ref.safetensors
 		awk -F'\t' '{ exit !($2 <= 1e-5) }' <<<"$output"

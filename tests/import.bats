@@ -158,6 +158,16 @@ header() {
 	printf '\xff\xff' | dd of=model/model.safetensors bs=1 seek=$(($(stat -c %s model/model.safetensors) - 2)) conv=notrunc status=none
 	fails 3 "not finite" llmc-import -o x model
 	absent x
+	require shared fixtures/families/llava
+	rm -r model
+	cp -rL "$SHARED/fixtures/families/llava" model && chmod -R u+w model
+	n=$(od -An -t u8 -N 8 model/model.safetensors | tr -d ' ')
+	at=$(tail -c +9 model/model.safetensors | head -c "$n" |
+		jq '[to_entries[] | select(.key | startswith("vision_tower")) | .value.data_offsets[0]] | min')
+	printf '\xff\xff\xff\xff' | dd of=model/model.safetensors bs=1 seek=$((8 + n + at)) conv=notrunc status=none
+	fails 3 "not finite at element 0" llmc-import -o x model
+	has "tensor 'vision_tower"
+	absent x
 }
 
 @test "a truncated file is refused" {
@@ -250,6 +260,7 @@ header() {
 	[ "$(field 'length')" -eq "$(wc -l <have)" ]
 	[ "$(field '.[] | select(.family == "falcon") | .architectures[1]')" = RWForCausalLM ]
 	fails 2 -j llmc-import -j "$DEMO" -o x
+	fails 2 'one of them' llmc-import --list --explain
 }
 
 # row TABLE KEY: of the last output, the row that begins with KEY in the table whose header begins with #TABLE.

@@ -57,7 +57,7 @@ static void put_family(struct explain *e)
 		         e->f->when ? "the configuration has what it asks for" : "the one that asks for nothing more");
 	if (cJSON_IsString(a))
 		json_put_str(e->row, "architecture", a->valuestring);
-	json_put_str(e->row, "family", e->how && !e->how->like ? "described" : e->f->name);
+	json_put_str(e->row, "family", e->how ? e->how->row.name : e->f->name);
 	json_put_str(e->row, "why", why);
 }
 

@@ -123,29 +123,35 @@ static int load_heads(struct import *im, const struct slot *s, struct tensor *t)
 	return 0;
 }
 
+static int check_finite(const char *name, const struct tensor *t)
+{
+	int64_t bad = first_nonfinite(t->data, t->dt, (size_t)tensor_count(t));
+
+	return bad < 0 ? 0 : err_set(ST_BAD, "tensor '%s' is not finite at element %lld", name, (long long)bad);
+}
+
+/* The source's tensor that holds it. */
+static int slot_source(const struct slot *s, const struct want *w)
+{
+	return s->heads && role_expert(w->role) ? s->heads[w->expert] : s->src;
+}
+
 static int load(struct import *im, struct block *b, int k, const struct slot *s, const struct want *w)
 {
 	char name[64];
 	struct tensor *t = &b->t[k];
-	int64_t bad;
-	int r;
+	int src = slot_source(s, w), r;
 
-	t->dt = im->s->t[s->heads && role_expert(w->role) ? s->heads[w->expert] : s->src].dt;
+	t->dt = im->s->t[src].dt;
 	memcpy(t->dim, w->dim, sizeof(t->dim));
 	t->nd = w->nd;
 	t->name = arena_strdup(&b->mem, want_name(w, name));
 	t->data = arena_alloc(&b->mem, tensor_bytes(t));
-	if (s->heads && role_expert(w->role))
-		r = read_tensor(im, s->heads[w->expert], t->data);
+	if (s->fuse)
+		r = (s->fuse->kind == FUSE_EXPERT ? load_stacked : load_rows)(im, s, w, b->index, t);
 	else
-		r = s->fuse ? (s->fuse->kind == FUSE_EXPERT ? load_stacked : load_rows)(im, s, w, b->index, t) : s->heads ? load_heads(im, s, t) : read_tensor(im, s->src, t->data);
-	if (r < 0)
-		return -1;
-	bad = first_nonfinite(t->data, t->dt, (size_t)tensor_count(t));
-	if (bad >= 0)
-		return err_set(ST_BAD, "tensor '%s' is not finite at element %lld",
-		               im->s->t[s->heads && role_expert(w->role) ? s->heads[w->expert] : s->src].name, (long long)bad);
-	return 0;
+		r = s->heads && !role_expert(w->role) ? load_heads(im, s, t) : read_tensor(im, src, t->data);
+	return r < 0 ? -1 : check_finite(im->s->t[src].name, t);
 }
 
 static int load_listed(struct import *im, struct block *b, int k, const struct want *w)
@@ -189,6 +195,7 @@ static int put_carried(struct import *im, int k, int at, int n)
 		t[i] = im->s->t[im->map.carry[at + i]];
 		t[i].data = arena_alloc(&mem, tensor_bytes(&t[i]));
 		r = read_tensor(im, im->map.carry[at + i], t[i].data);
+		r = r < 0 ? r : check_finite(t[i].name, &t[i]);
 	}
 	if (r == 0)
 		r = bundle_put_tensors(im->out, carry_member(&im->map, at, k, name), t, n, NULL);
@@ -333,6 +340,7 @@ static cJSON *manifest(const struct import *im, const char **stage)
 	if (im->map.as && *im->map.as->trunk) {
 		json_put_str(names, "trunk", im->map.as->trunk);
 		json_put_str(names, "rest", im->map.as->rest);
+		json_push(cJSON_GetObjectItemCaseSensitive(man, "requires"), cJSON_CreateString("names"));
 	} else if (im->map.as)
 		json_put_bool(names, "bare", true);
 	if (im->m.listed) {

@@ -356,7 +356,7 @@ bool model_knows(const char *word)
 
 	while (f->key && (f->since == FIRST || strcmp(f->key, word)))
 		f++;
-	return f->key;
+	return f->key || !strcmp(word, "names");
 }
 
 static int check_fields(const struct field *f, const struct model *m)

@@ -99,7 +99,7 @@ struct model {
 int model_parse(struct model *, const cJSON *obj);
 void model_json(const struct model *, cJSON *obj);
 /* Brings "requires" of a manifest up to date with its "model": knobs that came after the first version of the format
- * and are on.  model_knows: is the word one of those? */
+ * and are on.  model_knows: is the word one of those, or "names", that those of tensors do not begin as the family's? */
 void model_requires(cJSON *manifest);
 bool model_knows(const char *word);
 static inline int model_dv(const struct model *m)
