@@ -58,14 +58,13 @@ void shell_free(char **list)
 
 void shell_unknown(const char *what, const char *name, char *const *v)
 {
-	const char *best = *v;
+	struct near near = { .word = name };
 
-	if (!best)
+	if (!*v)
 		die(ST_USAGE, "no %s '%s'", what, name);
 	for (; *v; v++)
-		if (near_distance(name, *v) < near_distance(name, best))
-			best = *v;
-	die(ST_USAGE, "no %s '%s'; the nearest is '%s'", what, name, best);
+		near_try(&near, *v);
+	die(ST_USAGE, "no %s '%s'; the nearest is '%s'", what, name, near.best);
 }
 
 NORETURN static void unknown(const char *name)

@@ -27,3 +27,14 @@ int near_distance(const char *a, const char *b)
 	}
 	return row[n];
 }
+
+bool near_try(struct near *n, const char *known)
+{
+	int d = near_distance(known, n->word);
+
+	if (n->best && d >= n->distance)
+		return false;
+	n->best = known;
+	n->distance = d;
+	return true;
+}

@@ -58,6 +58,25 @@ void table_print(const char *columns, const cJSON *rows)
 	}
 }
 
+void table_join(cJSON *rows, const char *key)
+{
+	cJSON *row;
+	const cJSON *v;
+
+	cJSON_ArrayForEach(row, rows) {
+		char *all = xstrdup(""), *more;
+
+		cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(row, key)) {
+			more = xasprintf("%s%s%s", all, *all ? "," : "", v->valuestring);
+			free(all);
+			all = more;
+		}
+		if (*all)
+			json_put_str(row, key, all);
+		free(all);
+	}
+}
+
 void json_print(const cJSON *v)
 {
 	char *text = json_text(v, false);

@@ -24,7 +24,8 @@ static const struct opt opts[] = {
 	{ .type = O_END }
 };
 static const struct opt_tool tool = { "llmc-eval", "logits [options] --tokens FILE -o FILE [BUNDLE]",
-                                      "logits as safetensors", OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_DRY | OPT_JSON, opts };
+                                      "logits as safetensors",
+                                      OPT_OUT | OPT_RESUME | OPT_TALK | OPT_DEVICE | OPT_RAM | OPT_DRY | OPT_JSON, opts };
 
 /* Layers that make something of text; *last: the last of them. */
 static int counted(const struct model *m, int *last)

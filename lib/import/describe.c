@@ -41,12 +41,11 @@ static bool flag_find(const char *word)
 static int unknown(const char *where, const char *word, const cJSON *known)
 {
 	const cJSON *v;
-	const char *near = "";
+	struct near near = { .word = word };
 
 	cJSON_ArrayForEach(v, known)
-		if (!*near || near_distance(v->string, word) < near_distance(near, word))
-			near = v->string;
-	return err_set(ST_BAD, "%s: no knob '%.40s'; the nearest is '%s'", where, word, near);
+		near_try(&near, v->string);
+	return err_set(ST_BAD, "%s: no knob '%.40s'; the nearest is '%s'", where, word, near.best);
 }
 
 /* Knobs that are named are knobs: one that is mistyped would be off without a word. */
@@ -99,13 +98,13 @@ static int check_keys(const cJSON *keys, const cJSON *known)
 static const struct family *find_family(const char *name)
 {
 	const struct family *f = family_find(name);
-	const char *near = "";
+	struct near near = { .word = name };
 
 	for (const struct family *const *k = family_list(); *k && !f; k++)
-		if (family_find((*k)->name) && (!*near || near_distance((*k)->name, name) < near_distance(near, name)))
-			near = (*k)->name;
+		if (family_find((*k)->name))
+			near_try(&near, (*k)->name);
 	if (!f)
-		err_set(ST_UNSUP, "family '%.40s' is not known; the nearest is '%s'", name, near);
+		err_set(ST_UNSUP, "family '%.40s' is not known; the nearest is '%s'", name, near.best);
 	return f;
 }
 

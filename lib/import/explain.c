@@ -76,18 +76,17 @@ static void list_tensors(struct explain *e)
 	}
 }
 
-static const char *how(const struct slot *s, char *buf, size_t n)
+static void how(const struct slot *s, char *buf, size_t n)
 {
 	if (!s->fuse) {
 		snprintf(buf, n, "whole");
-		return buf;
+		return;
 	}
 	switch (s->fuse->kind) {
 	case FUSE_CAT: snprintf(buf, n, s->fuse->n > 1 ? "fused: one after the other" : "whole"); break;
 	case FUSE_GROUP: snprintf(buf, n, "fused: in turns of a key/value head"); break;
 	case FUSE_EXPERT: snprintf(buf, n, "fused: experts stacked"); break;
 	}
-	return buf;
 }
 
 /* Tensor `row` is the role, or a part of it; or the role of all experts. */
@@ -124,7 +123,9 @@ static void put_slot(cJSON *const *row, const struct map *p, struct tensor_id id
 		id.head = role_expert(id.role) ? h : 0;
 		if (s->heads && !role_expert(id.role))
 			snprintf(buf, sizeof(buf), "head %d", h);
-		put_role(row[i], &id, s->fuse && s->fuse->kind == FUSE_EXPERT, s->heads && !role_expert(id.role) ? buf : how(s, buf, sizeof(buf)));
+		else
+			how(s, buf, sizeof(buf));
+		put_role(row[i], &id, s->fuse && s->fuse->kind == FUSE_EXPERT, buf);
 	}
 }
 
@@ -289,22 +290,6 @@ static int resolve(struct explain *e)
 	return r;
 }
 
-/* In tables, words of a list stand behind each other. */
-static void join(cJSON *rows, const char *key)
-{
-	cJSON *row;
-	const cJSON *v;
-
-	cJSON_ArrayForEach(row, rows) {
-		char all[512] = "";
-
-		cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(row, key))
-			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", *all ? "," : "", v->valuestring);
-		if (*all)
-			json_put_str(row, key, all);
-	}
-}
-
 static void print_text(struct explain *e)
 {
 	cJSON *one = json_arr(), *v;
@@ -315,7 +300,7 @@ static void print_text(struct explain *e)
 	}
 	cJSON_Delete(one);
 	if (e->knobs->child) {
-		join(e->knobs, "from");
+		table_join(e->knobs, "from");
 		table_print("knob value from", e->knobs);
 	}
 	if (e->idle->child) {
@@ -324,7 +309,7 @@ static void print_text(struct explain *e)
 			puts(v->valuestring);
 	}
 	if (e->tensors->child) {
-		join(e->tensors, "roles");
+		table_join(e->tensors, "roles");
 		table_print("tensor shape stored block roles how", e->tensors);
 	}
 }

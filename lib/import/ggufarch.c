@@ -312,7 +312,7 @@ const struct gguf_arch *gguf_arch(const struct gguf *g)
 	size_t n = sizeof(rows) / sizeof(*rows), at = 0;
 	struct gguf_str s;
 	char known[512] = "", word[64];
-	const char *near = rows[0].name;
+	struct near near = { .word = word };
 	int r = gguf_string(g, "general.architecture", &s);
 
 	if (r <= 0) {
@@ -325,14 +325,13 @@ const struct gguf_arch *gguf_arch(const struct gguf *g)
 			return &rows[i];
 	snprintf(word, sizeof(word), "%.*s", (int)least((int64_t)s.n, 63), s.s);
 	for (size_t i = 0; i < n; i++) {
-		if (near_distance(word, rows[i].name) < near_distance(word, near))
-			near = rows[i].name;
+		near_try(&near, rows[i].name);
 		if (!rows[i].has && at < sizeof(known))
 			at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "", rows[i].name);
 	}
 	say(1, "known architectures: %s", known);
 	err_set(ST_UNSUP, "GGUF architecture '%.*s' is not supported; the nearest known is '%s'", (int)(s.n > 80 ? 80 : s.n),
-	        s.s, near);
+	        s.s, near.best);
 	return NULL;
 }
 

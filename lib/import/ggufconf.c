@@ -51,12 +51,17 @@ static int missing(const struct gguf_arch *a, const char *key)
 	return err_set(ST_BAD, "GGUF: no '%s.%s'", a->name, key);
 }
 
-bool gguf_has(const struct gguf *g, const char *tensor)
+int gguf_at(const struct gguf *g, const char *tensor)
 {
 	for (int i = 0; i < g->nt; i++)
 		if (!strcmp(g->t[i].name, tensor))
-			return true;
-	return false;
+			return i;
+	return -1;
+}
+
+bool gguf_has(const struct gguf *g, const char *tensor)
+{
+	return gguf_at(g, tensor) >= 0;
 }
 
 /* The family's word for what most call `key`; NULL: it has none. */

@@ -134,14 +134,6 @@ static void join(struct source *s, struct ggufile *q)
 		}
 }
 
-static int find(const struct gguf *g, const char *name)
-{
-	for (int i = 0; i < g->nt; i++)
-		if (!strcmp(g->t[i].name, name))
-			return i;
-	return -1;
-}
-
 /* Rows [from, from + n) of a tensor, of `cols` elements each, as they are stored.  NULL: error set. */
 static uint8_t *raw_rows(const struct ggufile *q, int t, int64_t cols, int64_t from, int64_t n)
 {
@@ -301,7 +293,7 @@ static int list_latent(struct source *s, struct ggufile *q, int i)
 		return l >= 0 && gguf_has(&q->all, name);
 	}
 	snprintf(name, sizeof(name), "blk.%d.attn_v_b.weight", l);
-	q->item[s->nt].t2 = find(&q->all, name);
+	q->item[s->nt].t2 = gguf_at(&q->all, name);
 	if (q->item[s->nt].t2 < 0)
 		return err_set(ST_BAD, "tensor '%s' is missing", name);
 	v = &q->all.t[q->item[s->nt].t2];
@@ -410,7 +402,7 @@ static int digest(struct source *s, const struct ggufile *q)
 static int read_vecs(const struct ggufile *q, struct gguf_vec *vec)
 {
 	for (int k = 0; k < VEC_N; k++) {
-		int i = find(&q->all, gguf_vec_names[k]);
+		int i = gguf_at(&q->all, gguf_vec_names[k]);
 		const struct gguf_tensor *t = &q->all.t[i < 0 ? 0 : i];
 
 		if (i < 0)

@@ -55,6 +55,7 @@ const char *gguf_of(const struct family *);     /* the architecture that models 
 /* Keys of the architecture, as the look-ups of gguf.h. */
 int arch_int(const struct gguf *, const struct gguf_arch *, const char *key, int64_t min, int64_t max, int64_t *out);
 int arch_real(const struct gguf *, const struct gguf_arch *, const char *key, double *out);
+int gguf_at(const struct gguf *, const char *tensor);   /* its index; -1: there is none */
 bool gguf_has(const struct gguf *, const char *tensor);
 /* The shortest decimal w such that the float of w / by is that of v: 1e-05, not 9.999999747378752e-06. */
 double gguf_decimal(double v, double by);

@@ -6,9 +6,6 @@
 #include "model/family.h"
 #include "model/fold.h"
 
-#include <stdio.h>
-#include <string.h>
-
 static cJSON *architectures(const struct family *f)
 {
 	cJSON *list = json_arr();
@@ -38,28 +35,16 @@ static cJSON *row(const struct family *f)
 	return o;
 }
 
-/* In the table names stand behind each other, not as JSON. */
-static void join(cJSON *row)
-{
-	const cJSON *v;
-	char all[256] = "";
-
-	cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(row, "architectures"))
-		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", *all ? "," : "", v->valuestring);
-	json_put_str(row, "architectures", all);
-}
-
 void import_list(bool json)
 {
-	cJSON *rows = json_arr(), *v;
+	cJSON *rows = json_arr();
 
 	for (const struct family *const *f = family_list(); *f; f++)
 		json_push(rows, row(*f));
 	if (json)
 		json_print(rows);
 	else {
-		cJSON_ArrayForEach(v, rows)
-			join(v);
+		table_join(rows, "architectures");
 		table_print("family architectures rotate shift moe vision gguf", rows);
 	}
 	cJSON_Delete(rows);

@@ -252,7 +252,7 @@ static bool type_fits(const struct family *f, const char *type)
 
 static const struct family *unknown(const char *arch)
 {
-	const char *best = NULL;
+	struct near near = { .word = arch };
 	char known[1024] = "";
 	size_t n = 0;
 
@@ -260,13 +260,12 @@ static const struct family *unknown(const char *arch)
 		for (int k = 0; k < CFG_MATCH && (*f)->match[k]; k++) {
 			const char *name = (*f)->match[k];
 
-			if (!best || near_distance(arch, name) < near_distance(arch, best))
-				best = name;
+			near_try(&near, name);
 			if (!(*f)->when && n < sizeof(known))   /* else another row has the same */
 				n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", name);
 		}
 	say(1, "known architectures: %s", known);
-	err_set(ST_UNSUP, "architecture '%.80s' is not supported; the nearest known is '%s'", arch, best);
+	err_set(ST_UNSUP, "architecture '%.80s' is not supported; the nearest known is '%s'", arch, near.best);
 	return NULL;
 }
 

@@ -22,19 +22,14 @@ static const char *role_word(enum role r, char *buf)
 
 static int find_word(const char *word, enum role *out)
 {
-	char buf[64], near[64] = "";
-	int best = 1 << 10;
+	struct near near = { .word = word };
+	char buf[64];
 
-	for (int r = 0; r < R_N; r++) {
-		int d = near_distance(role_word((enum role)r, buf), word);
-
-		if (d < best) {
-			best = d;
-			strcpy(near, buf);
+	for (int r = 0; r < R_N; r++)
+		if (near_try(&near, role_word((enum role)r, buf)))
 			*out = (enum role)r;
-		}
-	}
-	return best == 0 ? 0 : err_set(ST_BAD, "names: no role '%.40s'; the nearest is '%s'", word, near);
+	return near.distance == 0 ? 0 : err_set(ST_BAD, "names: no role '%.40s'; the nearest is '%s'", word,
+	                                        role_word(*out, buf));
 }
 
 /* A pattern of the role: a layer's says which, one tensor of many which of them. */
