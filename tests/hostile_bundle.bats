@@ -386,6 +386,23 @@ poke() {
 	absent out
 }
 
+@test "a bundle whose names make one of two tensors" {
+	bundle m.llmc
+	unpack m.llmc
+	case="an embedding that is layer 0's"
+	edited llmc.json '.requires += ["roles"] | .names.roles = {embed: "q0", "norm.attn": "a%L", "attn.q": "q%L", "attn.k": "k%L",
+		"attn.v": "v%L", "attn.o": "o%L", "norm.mlp": "m%L", "mlp.gate": "g%L", "mlp.up": "u%L", "mlp.down": "d%L",
+		"norm.final": "n", head: "h"}'
+	bad 3 "two tensors would be called 'q0.weight'" llmc-pack -f hf -o d new
+	absent d
+	# shellcheck disable=SC2034
+	case="matrices that do not fit side by side"
+	edited llmc.json '.requires += ["roles"] | .names = {roles: {embed: "e", "norm.attn": "a%L", "attn.q": "q%L", "attn.k": "k%L",
+		"attn.v": "v%L", "attn.o": "o%L", "norm.mlp": "m%L", "mlp.up": "u%L", "norm.final": "n", head: "h"},
+		fused: [{name: "z%L", as: "rows", roles: ["mlp.gate", "mlp.down"]}]}'
+	bad 3 "its rows are of another width" llmc-pack -f hf -o d new
+}
+
 @test "a bundle that carries towers along: not what its manifest says, names of others, out of order" {
 	require shared fixtures/families/llava
 	llmc-import "$SHARED/fixtures/families/llava" -o m.llmc
@@ -410,8 +427,10 @@ poke() {
 		3|no proper 'trunk' and 'rest'|del(.names.rest)
 		3|no proper 'trunk' and 'rest'|.names.trunk = ("x" * 100)
 		4|requires 'towers'|.requires += ["towers"]
+		3|which the ledger says is carried along|.carried |= .[:4]
+		3|which the ledger says is carried along|del(.carried)
 	END
-	[ "$n" -eq 11 ]
+	[ "$n" -eq 13 ]
 	case="a member less"
 	cp x.list list
 	grep -v vision/0003 list >x.list

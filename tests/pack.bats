@@ -202,3 +202,19 @@ reads_right() {
 		fails 4 'are quantized differently' llmc-pack -f vllm --force b.llmc -o v
 	done
 }
+
+@test "a head that engines call lm_head, whatever the checkpoint calls it, stays float" {
+	require shared fixtures/families/gpt-neox
+	try llmc-import "$SHARED/fixtures/families/gpt-neox" -o m.llmc
+	try llmc-quant -w int8:channel m.llmc -o q.llmc
+	try llmc-pack -q -f vllm q.llmc -o v
+	[ "$(jq -c .quantization_config.ignore v/config.json)" = '["embed_out","lm_head"]' ]
+}
+
+@test "roles that do not fit into one tensor are not fused" {
+	"$BUILD/tests/unit/mkmodel" n.d hidden=48 ffn=18 heads=8 kv=4 head_dim=8 vocab=64 layers=1
+	echo '{"like": "llama", "names": {"fused": [{"name": "z%L", "as": "rows", "roles": ["attn.q", "mlp.down"]}]}}' >a.json
+	fails 3 "'z%L' cannot hold 'mlp.down' beside the others: its rows are of another width" llmc-import --model a.json n.d
+	echo '{"like": "llama", "names": {"fused": [{"name": "z%L", "as": "groups", "roles": ["mlp.gate", "mlp.up"]}]}}' >b.json
+	fails 3 "'z%L' cannot hold 'mlp.gate' in turns: 18 rows of 4 heads" llmc-import --model b.json n.d
+}

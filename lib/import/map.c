@@ -287,6 +287,8 @@ int map_source(struct map *p, const struct source *s, struct model *m, const str
 		p->f = p->names = f = f->other;
 		snprintf(m->family, sizeof(m->family), "%s", f->name);
 	}
+	if (family_fits(p->names, m) < 0 || family_fits(p->f, m) < 0)
+		return -1;
 	p->layer = xcalloc((size_t)m->n_layer, sizeof(*p->layer));
 	p->why = xcalloc((size_t)s->nt + 1, sizeof(*p->why));
 	p->carry = xcalloc((size_t)s->nt + 1, sizeof(*p->carry));

@@ -232,3 +232,37 @@ int family_layer(const struct family *f, const char *name)
 	free(layers);
 	return in ? id.layer : -1;
 }
+
+/* Roles of one tensor have rows of the same width; in turns, as many for each key/value head. */
+static int fuse_fits(const struct fuse *f, const struct model *m, int layer, enum part part)
+{
+	int64_t dim[MAXDIM], cols = -1;
+	char label[64];
+	int nd;
+
+	for (int k = 0; k < f->n; k++) {
+		if (!role_shape(m, layer, f->role[k], part, &nd, dim))
+			continue;
+		if (nd == 1)
+			dim[1] = 0;
+		if (cols < 0)
+			cols = dim[1];
+		if (dim[1] != cols)
+			return err_set(ST_BAD, "'%s' cannot hold '%s' beside the others: its rows are of another width", f->name,
+			               role_label(f->role[k], 0, label));
+		if (f->kind == FUSE_GROUP && dim[0] % m->n_kv)
+			return err_set(ST_BAD, "'%s' cannot hold '%s' in turns: %lld rows of %d heads", f->name,
+			               role_label(f->role[k], 0, label), (long long)dim[0], m->n_kv);
+	}
+	return 0;
+}
+
+int family_fits(const struct family *f, const struct model *m)
+{
+	for (int i = 0; i < MAX_FUSE && f->fuse[i].name; i++)
+		for (int l = 0; l < m->n_layer; l++)
+			for (int p = 0; p < P_N; p++)
+				if (fuse_fits(&f->fuse[i], m, l, (enum part)p) < 0)
+					return -1;
+	return 0;
+}

@@ -115,6 +115,8 @@ bool family_heads(const struct family *, enum role);                    /* it is
 int family_role(const struct family *, const char *name, struct tensor_id *);
 /* The layer in which a name stands, whatever it names there; -1: in none. */
 int family_layer(const struct family *, const char *name);
+/* Do the roles that the row fuses go into one tensor, by the shapes that the model gives them?  -1: error set (ST_BAD). */
+int family_fits(const struct family *, const struct model *);
 /* A name of the checkpoint as the family has it, in buf; NULL: it is not one of the language model's. */
 const char *family_own(const struct family *, const struct naming *, const char *name, char *buf, size_t n);
 /* Which step of what is carried a name belongs to, and, where that has layers, which of them; -1: none. */

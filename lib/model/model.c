@@ -398,6 +398,8 @@ int model_check(const struct model *m)
 			return err_set(ST_BAD, "model: layer %d has no experts to be of", i);
 	if (m->n_expert && (m->top_k < 1 || m->top_k > m->n_expert || m->d_expert < 1 || !m->gated))
 		return err_set(ST_BAD, "model: %d of %d experts of width %d", m->top_k, m->n_expert, m->d_expert);
+	if ((int64_t)m->n_layer * m->n_expert > 1 << 18)
+		return err_set(ST_UNSUP, "model: %d layers of %d experts are too many", m->n_layer, m->n_expert);
 	if (m->n_group && (m->n_expert % m->n_group || m->topk_group < 1 || m->topk_group > m->n_group ||
 	                   m->top_k > m->topk_group * (m->n_expert / m->n_group) ||
 	                   (m->router == ROUTER_SIGMOID_TOP2 && m->n_expert / m->n_group < 2)))

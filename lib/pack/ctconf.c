@@ -24,7 +24,7 @@ void ctconf_add(struct ctconf *c, const char *module, const struct qrec *q, bool
 	struct ctgroup *g;
 	int i = 0;
 
-	c->head = c->head || head;
+	c->head = c->head || strstr(module, "lm_head") || (head && q->spec.fmt != Q_NONE);
 	if (q->spec.fmt == Q_NONE) {
 		c->ignore = xgrow(c->ignore, (size_t)c->n_ignore + 1, &c->cap_ignore, sizeof(*c->ignore));
 		c->ignore[c->n_ignore++] = xstrdup(module);
@@ -129,7 +129,8 @@ char *ctconf_json(const struct ctconf *c)
 		json_push(ignore, cJSON_CreateString(c->ignore[i]));
 	cJSON_ArrayForEach(v, c->more)
 		json_push(ignore, cJSON_CreateString(v->valuestring));
-	if (!c->head)                           /* a tied head is a linear to the engines all the same */
+	/* a tied head is a linear to the engines all the same, and so is one that they call otherwise than the checkpoint */
+	if (!c->head)
 		json_push(ignore, cJSON_CreateString("lm_head"));
 	json_put(q, "ignore", ignore);
 	json_put(q, "kv_cache_scheme", cJSON_CreateNull());

@@ -299,6 +299,23 @@ static int one_block(struct pack *p, const struct packer *pk, struct bundle_in *
 	return r;
 }
 
+/* What the ledger says that import carried along was there. */
+static int check_carried(const struct pack *p)
+{
+	const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(bundle_end(p->in), "ledger"), 0), *v;
+	int n = 0;
+
+	cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(first, "carried")) {
+		if (!cJSON_IsString(v) || !cJSON_GetObjectItemCaseSensitive(p->seen, v->valuestring))
+			return err_set(ST_BAD, "'%s' lacks '%.200s', which the ledger says is carried along", bundle_name(p->in),
+			               cJSON_IsString(v) ? v->valuestring : "?");
+		n++;
+	}
+	return n == cJSON_GetArraySize(p->seen) ? 0 :
+	       err_set(ST_BAD, "'%s' carries %d tensors along, %d by its ledger", bundle_name(p->in),
+	               cJSON_GetArraySize(p->seen), n);
+}
+
 static int read_members(struct pack *p, const struct packer *pk, struct bundle_in *in, struct sequence *seq)
 {
 	uint64_t embed = 0;
@@ -324,7 +341,7 @@ static int read_members(struct pack *p, const struct packer *pk, struct bundle_i
 		return err_set(ST_BAD, "'%s' has %d of %d members of what is carried", bundle_name(in), p->taken, p->ncarried);
 	if (!p->config)
 		return err_set(ST_BAD, "'%s' has no extra/config.json", bundle_name(in));
-	return 0;
+	return check_carried(p);
 }
 
 /* Every block of the model, once, in order. */
@@ -373,7 +390,8 @@ static int read_carried(struct pack *p, const cJSON *list)
 	p->carried_bytes = xcalloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*p->carried_bytes));
 	p->seen = json_obj();
 	cJSON_ArrayForEach(o, list) {
-		int r = json_int(o, "bytes", 0, (int64_t)1 << 50, &p->carried_bytes[p->ncarried++]);
+		int64_t *to = &p->carried_bytes[p->ncarried++];
+		int r = json_int(o, "bytes", 0, (int64_t)1 << 50, to);
 
 		if (r <= 0)
 			return r < 0 ? err_at("'carried' of the manifest") :
@@ -398,8 +416,8 @@ static int start(struct pack *p, struct bundle_in *in)
 	p->f = r || p->m->listed ? &p->own : family_find(p->m->family);
 	if (!p->f)
 		return err_set(ST_UNSUP, "family '%s' is not known to this version", p->m->family);
-	if (read_names(p, names) < 0)
-		return -1;
+	if (family_fits(p->f, p->m) < 0 || read_names(p, names) < 0)
+		return err_at("%s", bundle_name(in));
 	return read_carried(p, cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "carried"));
 }
 

@@ -39,6 +39,8 @@ struct shards {
 		uint64_t at, due;       /* where in the spool; bytes that are still to come */
 	} *x;                           /* [nt] */
 	int nt, open;                   /* open: the one being written */
+	char **all;                     /* [nall] names of all files */
+	size_t nall, cap_all;
 	size_t cap_t, cap_x;
 	struct arena names;             /* of this file */
 	char *map;                      /* the index so far */
@@ -49,10 +51,10 @@ struct shards {
 	XXH3_state_t *sum;              /* --resume: of all that goes into the current file */
 };
 
-static int64_t piece_bytes(const struct model *m, int index, int piece, size_t esize)
+static double piece_bytes(const struct model *m, int index, int piece, size_t esize)
 {
 	struct want w = WANT_FIRST;
-	int64_t sum = 0;
+	double sum = 0;
 
 	while (piece_wants(m, index, piece, &w))
 		sum += want_count(&w) * (int64_t)esize;
@@ -60,7 +62,7 @@ static int64_t piece_bytes(const struct model *m, int index, int piece, size_t e
 }
 
 /* The file of what follows; `fresh`: it begins one. */
-static void plan_one(struct shards *s, int *n, int64_t *fill, int64_t bytes, bool fresh)
+static void plan_one(struct shards *s, int *n, double *fill, double bytes, bool fresh)
 {
 	s->plan = xrealloc(s->plan, (size_t)(*n + 1) * sizeof(*s->plan));
 	if (fresh && *n) {
@@ -74,23 +76,23 @@ static void plan_one(struct shards *s, int *n, int64_t *fill, int64_t bytes, boo
 static void make_plan(struct shards *s, const struct model *m, const struct shard_plan *p)
 {
 	size_t esize = dtype_size(p->dt == DT_NONE ? m->dtype : p->dt);
-	int64_t fill = 0;
+	double fill = 0, limit = (double)p->limit;      /* of what a manifest claims: any sum */
 	int n = 0;
 
 	for (int k = 0; k < p->ncarried; k++)
-		plan_one(s, &n, &fill, p->carried[k], fill + p->carried[k] > p->limit);
+		plan_one(s, &n, &fill, (double)p->carried[k], fill + (double)p->carried[k] > limit);
 	s->first = xcalloc((size_t)m->n_layer + 2, sizeof(*s->first));
 	for (int i = 0; i < m->n_layer + 2; i++) {
 		int index = i == 0 ? BLK_EMBED : i > m->n_layer ? BLK_HEAD : i - 1, pieces = layer_pieces(m, index);
-		int64_t all = 0;
+		double all = 0;
 
 		s->first[i] = n;
 		for (int k = 0; k < pieces; k++)
 			all += piece_bytes(m, index, k, esize);
 		for (int k = 0; k < pieces; k++) {
-			int64_t b = piece_bytes(m, index, k, esize);
+			double b = piece_bytes(m, index, k, esize);
 
-			plan_one(s, &n, &fill, b, p->whole ? !k && fill + all > p->limit : fill + b > p->limit);
+			plan_one(s, &n, &fill, b, p->whole ? !k && fill + all > limit : fill + b > limit);
 		}
 	}
 	s->n++;
@@ -273,6 +275,8 @@ void shards_begin(struct shards *s, const char *name, enum dtype dt, int nd, con
 	t = &s->t[s->nt];
 	memset(t, 0, sizeof(*t));
 	t->name = arena_strdup(&s->names, name);
+	s->all = xgrow(s->all, s->nall + 1, &s->cap_all, sizeof(*s->all));
+	s->all[s->nall++] = xstrdup(name);
 	t->dt = dt;
 	t->nd = nd;
 	memcpy(t->dim, dim, (size_t)nd * sizeof(*dim));
@@ -314,8 +318,26 @@ void shards_write(struct shards *s, const void *data, size_t n)
 	}
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A name may come from a manifest, and be another's. */
+static void check_names(struct shards *s)
+{
+	qsort(s->all, s->nall, sizeof(*s->all), by_text);
+	for (size_t i = 1; i < s->nall; i++)
+		if (!strcmp(s->all[i - 1], s->all[i]))
+			die(ST_BAD, "two tensors would be called '%.200s'", s->all[i]);
+	for (size_t i = 0; i < s->nall; i++)
+		free(s->all[i]);
+	free(s->all);
+}
+
 void shards_finish(struct shards *s)
 {
+	check_names(s);
 	flush(s);
 	if (s->n > 1) {
 		struct out *o = dir_file(s->dir, "model.safetensors.index.json");
