@@ -218,3 +218,13 @@ reads_right() {
 	echo '{"like": "llama", "names": {"fused": [{"name": "z%L", "as": "groups", "roles": ["mlp.gate", "mlp.up"]}]}}' >b.json
 	fails 3 "'z%L' cannot hold 'mlp.gate' in turns: 18 rows of 4 heads" llmc-import --model b.json n.d
 }
+
+@test "-n says what would be refused of the first layer" {
+	bundle m.llmc
+	try llmc-quant -w int4:g16 m.llmc -o q.llmc
+	fails 4 "engines have no kernels for groups of 16" llmc-pack -n -f vllm q.llmc -o o
+	fails 4 "a plain directory holds floats" llmc-pack -n -f hf q.llmc -o o
+	try llmc-pack -n -f vllm --force q.llmc -o o
+	try llmc-pack -n -f hf --dequantize q.llmc -o o
+	absent o
+}

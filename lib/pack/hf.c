@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int block(struct pack *p, const struct block *b)
+static int accept(const struct pack *p, const struct block *b)
 {
 	char name[TENSOR_NAME], spec[64];
 
@@ -16,6 +16,17 @@ static int block(struct pack *p, const struct block *b)
 		if (b->q[i].spec.fmt != Q_NONE && !p->o->dequantize)
 			return err_set(ST_UNSUP, "'%s' is %s, and a plain directory holds floats; give --dequantize, or -f vllm",
 			               name, spec_print(&b->q[i].spec, spec, sizeof(spec)));
+	}
+	return 0;
+}
+
+static int block(struct pack *p, const struct block *b)
+{
+	char name[TENSOR_NAME];
+
+	for (int i = 0; i < b->nt; i++) {
+		if (pack_name(p, b, i, false, name, sizeof(name)) < 0)
+			return -1;
 		if (pack_float(p, b, i, name, p->o->dtype) < 0)
 			return -1;
 	}
@@ -34,5 +45,5 @@ static int end(struct pack *p)
 
 const struct packer packer_hf = {
 	.name = "hf", .about = "plain Hugging Face directory; quantized weights with --dequantize",
-	.block = block, .end = end
+	.accept = accept, .block = block, .end = end
 };

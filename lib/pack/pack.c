@@ -292,7 +292,7 @@ static int one_block(struct pack *p, const struct packer *pk, struct bundle_in *
 	if (r == 0) {
 		compare_head(p, &b, embed);
 		shards_block(p->sh, b.index, b.piece);
-		r = pk->block(p, &own);
+		r = pk->accept(p, &own) < 0 ? -1 : pk->block(p, &own);
 	}
 	block_free(&own);
 	block_free(&b);
@@ -461,7 +461,7 @@ void pack_run(const struct packer *pk, const struct pack_opt *o)
 	if (!in || start(&p, in) < 0 || (pk->begin && pk->begin(&p) < 0))
 		die_err();
 	if (common.dry) {
-		if (pack_plan(o, p.m, in) < 0)
+		if (pack_plan(&p, pk, in) < 0)
 			die_err();
 		bundle_close(in);
 		return;

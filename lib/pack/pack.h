@@ -45,7 +45,9 @@ struct packer {
 	const char *name;               /* "vllm" */
 	const char *about;
 	int (*begin)(struct pack *);    /* what the manifest says already; may be NULL */
-	int (*block)(struct pack *, const struct block *);
+	/* Does the format hold what the block has, as pack_join made it?  -1: error set, which says what not. */
+	int (*accept)(const struct pack *, const struct block *);
+	int (*block)(struct pack *, const struct block *);      /* one that was accepted */
 	int (*carried)(struct pack *, const struct tensor *);   /* of a tower or a projector; may be NULL: as it is */
 	int (*end)(struct pack *);      /* after the trailer was verified: edits config, adds files */
 	void (*free)(struct pack *);    /* priv; may be NULL */
@@ -55,7 +57,7 @@ const struct packer *packer_find(const char *name);
 const struct packer *const *packer_list(void);          /* NULL-terminated */
 
 /* What -n says of it.  -1: error set. */
-int pack_plan(const struct pack_opt *, const struct model *, struct bundle_in *);
+int pack_plan(struct pack *, const struct packer *, struct bundle_in *);
 /* Reads the bundle, writes the directory; dies when it cannot, and leaves nothing behind. */
 void pack_run(const struct packer *, const struct pack_opt *);
 

@@ -18,14 +18,17 @@ static double packed(const struct pack_opt *o, const struct model *m, const stru
 	return qrec_bits(&b->q[i], tensor_rows(t), tensor_cols(t)) / 8;
 }
 
-int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in *in)
+int pack_plan(struct pack *pk, const struct packer *packer, struct bundle_in *in)
 {
+	const struct pack_opt *o = pk->o;
+	const struct model *m = pk->m;
 	double first = 0, layers = 0, piece = 0, most = 0, stored = 0;
 	double grow = o->dtype == DT_NONE ? 1 : (double)dtype_size(o->dtype) / (double)dtype_size(m->dtype);
 	const cJSON *carried = cJSON_GetObjectItemCaseSensitive(bundle_manifest(in), "carried"), *v;
 	int embed, blocks;
 	struct plan p;
-	struct block b;
+	struct block b, own;
+	int r;
 
 	if (plan_begin(&p, in) < 0)
 		return -1;
@@ -41,7 +44,12 @@ int pack_plan(const struct pack_opt *o, const struct model *m, struct bundle_in 
 		first += n;
 		most = n > most && b.q[i].spec.fmt != Q_NONE ? n : most;
 	}
+	/* what the first layer already shows to be refused */
+	r = pack_join(pk, &b, &own) < 0 ? -1 : packer->accept(pk, &own);
+	block_free(&own);
 	block_free(&b);
+	if (r < 0)
+		return -1;
 	for (int i = 0; i < m->n_layer; i++)
 		for (int k = 0; k < layer_pieces(m, i); k++) {
 			double n = plan_piece(&p, m, i, k);

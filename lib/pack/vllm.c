@@ -62,7 +62,7 @@ static bool fast_group(int group)
 	return false;
 }
 
-static int accept(const struct pack *p, const struct block *b, int i, const char *name)
+static int accept_one(const struct pack *p, const struct block *b, int i, const char *name)
 {
 	const struct qrec *q = &b->q[i];
 	int64_t in = tensor_cols(&b->t[i]);
@@ -207,6 +207,19 @@ static char *said(const struct pack *p, const char *module)
 	return ctconf_pattern(module + skip, n - skip, "");
 }
 
+static int accept(const struct pack *p, const struct block *b)
+{
+	char name[TENSOR_NAME];
+
+	if (check_fused(p, b) < 0)
+		return -1;
+	for (int i = 0; i < b->nt; i++)
+		if (pack_name(p, b, i, true, name, sizeof(name)) < 0 ||
+		    (b->q[i].spec.fmt != Q_NONE && accept_one(p, b, i, name) < 0))
+			return -1;
+	return 0;
+}
+
 static int block(struct pack *p, const struct block *b)
 {
 	struct vllm *v = p->priv;
@@ -214,12 +227,10 @@ static int block(struct pack *p, const struct block *b)
 	enum role role;
 	enum part part;
 
-	if (check_fused(p, b) < 0)
-		return -1;
 	for (int i = 0; i < b->nt; i++) {
 		bool quant = b->q[i].spec.fmt != Q_NONE;
 
-		if (pack_name(p, b, i, true, name, sizeof(name)) < 0 || (quant && accept(p, b, i, name) < 0))
+		if (pack_name(p, b, i, true, name, sizeof(name)) < 0)
 			return -1;
 		role = R_OTHER;
 		part = P_WEIGHT;
@@ -317,5 +328,5 @@ static void free_priv(struct pack *p)
 
 const struct packer packer_vllm = {
 	.name = "vllm", .about = "compressed-tensors, pack-quantized: vLLM, SGLang, transformers",
-	.begin = begin, .block = block, .carried = carried, .end = end, .free = free_priv
+	.begin = begin, .accept = accept, .block = block, .carried = carried, .end = end, .free = free_priv
 };
