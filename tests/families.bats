@@ -333,10 +333,11 @@ bad() {
 	cmp <(tar xOf a.llmc llmc.json | jq .model) <(tar xOf b.llmc llmc.json | jq .model)
 }
 
-@test "family: one not known is refused by name, with the nearest that is" {
+@test "family: one not known is refused by name, and none that is not near is offered" {
 	require shared fixtures/families/chatglm
 	fails 4 'ChatGLM' llmc-import "$SHARED/fixtures/families/chatglm" -o x.llmc
-	has 'the nearest known is'
+	lacks 'nearest'
+	has '--as or --model'
 	absent x.llmc
 }
 

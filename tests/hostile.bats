@@ -108,7 +108,7 @@ load hostile
 		an alignment without end|3|outside 1..|0|1|str:general.alignment u32:10 u64:0x8000000000000000
 		no architecture|3|no 'general.architecture'|0|1|str:a u32:4 u32:1
 		an architecture that is a number|3|is not a string|0|1|str:general.architecture u32:4 u32:1
-		another architecture|4|'rwkv6' is not supported; the nearest known is '|0|1|str:general.architecture u32:8 str:rwkv6
+		another architecture|4|'rwkv6' is not supported; of the directory|0|1|str:general.architecture u32:8 str:rwkv6
 		a key that changes the model|4|'llama.attention.causal' is not supported|0|8|$base str:llama.attention.causal u32:7 u8:0
 		experts|4|'llama.expert_count' is not supported|0|8|$base str:llama.expert_count u32:4 u32:8
 		a scale that is not one|4|'llama.logit_scale' is not supported|0|8|$base str:llama.logit_scale u32:6 f32:0.5

@@ -115,7 +115,12 @@ header() {
 	edit '.architectures = ["Qwen2MoEForCausalLM"]'
 	fails 4 "'Qwen2MoEForCausalLM' is not supported; the nearest known is 'Qwen2MoeForCausalLM'" llmc-import -o x model
 	lacks LlamaForCausalLM
+	has '; a way out is --as or --model, see llmc-import(1)'
 	absent x
+	# As many letters as in no name that is known; the end that classes share makes none near.
+	edit '.architectures = ["MambaForCausalLM"]'
+	fails 4 "'MambaForCausalLM' is not supported; a way out is --as or --model" llmc-import -o x model
+	edit '.architectures = ["Qwen2MoEForCausalLM"]'
 	try -4 llmc-import -v -o x model
 	has 'known architectures: '
 	has LlamaForCausalLM

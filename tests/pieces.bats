@@ -47,7 +47,12 @@ tensors() {
 
 @test "pieces are named by every tool: a rule, a cut, a table, a comparison" {
 	both qwen2-moe
+	try llmc-info whole.llmc
+	lacks piece_experts
+	try llmc-info cut.llmc
+	has piece_experts
 	try llmc-info -j cut.llmc
+	[ "$(field .piece_experts)" = "$(field .manifest.model.piece_experts)" ]
 	[ "$(field '[.blocks[].block] | map(tostring) | unique | index("0.1") != null')" = true ]
 	try llmc-quant -w int8:channel --rule '0.expert.3.*=int4:channel' cut.llmc -o q.llmc
 	try -1 llmc-diff cut.llmc q.llmc

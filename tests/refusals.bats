@@ -134,6 +134,7 @@ NUMBER='"model.norm.weight" as $k | .[$k].data_offsets as [$a, $b] | .[$k] += {s
 		... in ... is not supported|edit llama '.rope_scaling = {type: "default", spiral: 1}'
 		'layer_types' has|edit llama '.layer_types = [range(.num_hidden_layers) | "linear_attention"]'
 		dtype ... is not supported|edit llama '.torch_dtype = "float8_e4m3fn"'
+		experts are too many|edit mixtral '.num_hidden_layers = 1000 | .num_local_experts = 1024'
 		layers are more than|edit llama '.num_hidden_layers = 5000'
 		'topk_method' is|edit deepseek-v2 '.topk_method = "best"'
 		'scoring_func' is|edit deepseek-v3 '.scoring_func = "sparsemax"'
@@ -150,6 +151,7 @@ NUMBER='"model.norm.weight" as $k | .[$k].data_offsets as [$a, $b] | .[$k] += {s
 		FP8 of format|edit deepseek-v3-fp8 '.quantization_config.fmt = "e5m2"'
 		FP8 without a proper|edit deepseek-v3-fp8 'del(.quantization_config.weight_block_size)'
 		no layers to be seen|generic 'with_entries(.key |= sub("layers"; "lagers"))'
+		names are none that a directory has|fixture llama; fails 4 '' llmc-import --as generic -o out "$ROOT/tests/golden/gguf/tiny.gguf"
 		a name that is not taken|generic 'with_entries(.key |= sub("q_proj"; "q proj"))'
 		is a single number|generic "$NUMBER"
 		without a forward pass|fixture llama; llmc-import -q --as generic c -o f.llmc; llmc-tokenize -q --from-ids c/reference.safetensors -o c.tok; fails 4 '' llmc-eval ppl --tokens c.tok f.llmc

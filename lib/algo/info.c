@@ -206,6 +206,8 @@ static cJSON *summary_row(const struct info *f)
 		json_put_str(o, "dtype", dtype_name(m->dtype));
 		json_put_bool(o, "tied", m->flags & MF_TIED);
 		json_put_bool(o, "whole", !list);
+		if (m->piece_experts)
+			json_put_num(o, "piece_experts", m->piece_experts);
 		json_put_num(o, "parameters", f->all.count);
 	}
 	json_put_num(o, "bytes", f->bytes);
@@ -217,17 +219,20 @@ static cJSON *summary_row(const struct info *f)
 
 static void print_text(struct info *f, cJSON *row)
 {
+	const struct model *m = bundle_model(f->in);
 	cJSON *one = json_arr();
+	char keys[256];
 
+	snprintf(keys, sizeof(keys), "kind family layers width heads kv_heads head_width ffn_width vocabulary context dtype "
+	         "tied whole parameters bytes bits_per_weight bits_per_parameter xxh3%s",
+	         m && m->piece_experts ? " piece_experts" : "");
 	json_push(one, row);
-	table_print(bundle_model(f->in) ?
-	            "kind family layers width heads kv_heads head_width ffn_width vocabulary context dtype tied whole "
-	            "parameters bytes bits_per_weight bits_per_parameter xxh3" : "kind bytes xxh3", one);
+	table_print(m ? keys : "kind bytes xxh3", one);
 	table_print("id tool version parent device argv inputs",
 	            cJSON_GetObjectItemCaseSensitive(bundle_manifest(f->in), "pg"));
 	if (f->members->child)
 		table_print("member bytes", f->members);
-	if (bundle_model(f->in))
+	if (m)
 		table_print("block tensors parameters bytes bits_per_weight stored", f->blocks);
 	if (f->tensors)
 		table_print("block tensor shape stored scales parameters bits", f->tensors);

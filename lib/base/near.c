@@ -38,3 +38,8 @@ bool near_try(struct near *n, const char *known)
 	n->distance = d;
 	return true;
 }
+
+bool near_enough(const struct near *n, size_t len)
+{
+	return n->best && 3 * (size_t)n->distance <= len;
+}

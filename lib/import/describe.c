@@ -95,6 +95,24 @@ static int check_keys(const cJSON *keys, const cJSON *known)
 	return 0;
 }
 
+/* Nor is a word of another place passed over; those of a manifest that say nothing here are. */
+static int check_words(const cJSON *o, const char *const *known, const char *what)
+{
+	const cJSON *v;
+
+	if (!cJSON_IsObject(o))
+		return 0;
+	cJSON_ArrayForEach(v, o) {
+		struct near near = { .word = v->string };
+
+		for (const char *const *k = known; *k; k++)
+			near_try(&near, *k);
+		if (near.distance)
+			return err_set(ST_BAD, "%s has no '%.40s'; the nearest is '%s'", what, v->string, near.best);
+	}
+	return 0;
+}
+
 static const struct family *find_family(const char *name)
 {
 	const struct family *f = family_find(name);
@@ -111,13 +129,18 @@ static const struct family *find_family(const char *name)
 /* Names are those of the family that is meant: the one it is like, or, of a manifest, the one it is of. */
 static int check(struct description *d)
 {
+	static const char *const words[] = { "like", "keys", "model", "names", "llmc", "kind", "requires", "carried", "blocks",
+	                                     "pg", NULL };
+	static const char *const name_words[] = { "roles", "fused", "bare", "trunk", "rest", "layers", NULL };
 	const cJSON *model = cJSON_GetObjectItemCaseSensitive(d->json, "model");
 	cJSON *knobs = all_knobs(false), *flat = all_knobs(true);
 	const struct family *names = NULL;
 	const char *like = NULL, *family = NULL;
 	int r = -1;
 
-	if (check_model(model, knobs, "model") < 0 ||
+	if (check_words(d->json, words, "a description") < 0 ||
+	    check_words(cJSON_GetObjectItemCaseSensitive(d->json, "names"), name_words, "'names'") < 0 ||
+	    check_model(model, knobs, "model") < 0 ||
 	    check_keys(cJSON_GetObjectItemCaseSensitive(d->json, "keys"), flat) < 0 ||
 	    json_str(d->json, "like", &like) < 0 || json_str(model, "family", &family) < 0)
 		goto out;

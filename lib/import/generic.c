@@ -18,7 +18,7 @@ struct spot {
 /* The length of what stands before the layer's number, where the name has one; *rest: what follows it. */
 static size_t layer_of(const char *name, int *layer, const char **rest)
 {
-	static const char *const words[] = { "layers.", "h.", "blocks.", "blk." };
+	static const char *const words[] = { "layers.", "h.", "blocks." };
 
 	for (const char *p = name; p; p = strchr(p, '.') ? strchr(p, '.') + 1 : NULL)
 		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
@@ -29,7 +29,7 @@ static size_t layer_of(const char *name, int *layer, const char **rest)
 				continue;
 			for (; *e >= '0' && *e <= '9' && v < 1 << 20; e++)
 				v = 10 * v + *e - '0';
-			if (e == s || *e != '.' || !e[1])
+			if (e == s || (*s == '0' && e > s + 1) || *e != '.' || !e[1])       /* "00" would come back as "0" */
 				continue;
 			*layer = v;
 			*rest = e + 1;
@@ -174,7 +174,10 @@ int generic_map(struct generic *g, const struct source *s, struct model *m)
 	struct spot *spot;
 	int n_layer, r;
 
-	*g = (struct generic){ .layers = find_layers(s) };
+	*g = (struct generic){ 0 };
+	if (s->names)
+		return err_set(ST_UNSUP, "GGUF: the tensors' names are none that a directory has, which is what --as generic takes");
+	g->layers = find_layers(s);
 	if (!g->layers)
 		return err_set(ST_UNSUP, "no tensor is named '*.layers.N.*', '*.h.N.*' or '*.blocks.N.*': no layers to be seen");
 	if (takes(g->layers) < 0)

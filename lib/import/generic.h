@@ -1,6 +1,6 @@
-/* A checkpoint of which nothing is known: its tensors by their names.  "layers.N.", "h.N." or "blocks.N." (in GGUF
- * "blk.N.") somewhere in a name says the layer; what stands before that is the same for all layers, or the tensor lies
- * outside them. */
+/* A checkpoint of which nothing is known: its tensors by their names.  "layers.N.", "h.N." or "blocks.N."
+ * somewhere in a name says the layer; what stands before that is the same for all layers, or the tensor lies outside
+ * them. */
 #ifndef GENERIC_H
 #define GENERIC_H
 

@@ -313,6 +313,7 @@ const struct gguf_arch *gguf_arch(const struct gguf *g)
 	struct gguf_str s;
 	char known[512] = "", word[64];
 	struct near near = { .word = word };
+	bool like;
 	int r = gguf_string(g, "general.architecture", &s);
 
 	if (r <= 0) {
@@ -330,8 +331,10 @@ const struct gguf_arch *gguf_arch(const struct gguf *g)
 			at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "", rows[i].name);
 	}
 	say(1, "known architectures: %s", known);
-	err_set(ST_UNSUP, "GGUF architecture '%.*s' is not supported; the nearest known is '%s'", (int)(s.n > 80 ? 80 : s.n),
-	        s.s, near.best);
+	like = near_enough(&near, strlen(word));
+	err_set(ST_UNSUP, "GGUF architecture '%.*s' is not supported%s%s%s; of the directory that it was made of, --as or --model "
+	        "may be a way, see llmc-import(1)", (int)(s.n > 80 ? 80 : s.n), s.s, like ? "; the nearest known is '" : "",
+	        like ? near.best : "", like ? "'" : "");
 	return NULL;
 }
 

@@ -253,7 +253,9 @@ static bool type_fits(const struct family *f, const char *type)
 static const struct family *unknown(const char *arch)
 {
 	struct near near = { .word = arch };
+	const char *tail;
 	char known[1024] = "";
+	bool like;
 	size_t n = 0;
 
 	for (const struct family *const *f = family_list(); *f; f++)
@@ -265,7 +267,11 @@ static const struct family *unknown(const char *arch)
 				n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", name);
 		}
 	say(1, "known architectures: %s", known);
-	err_set(ST_UNSUP, "architecture '%.80s' is not supported; the nearest known is '%s'", arch, near.best);
+	/* What all classes end in makes none of them near. */
+	tail = strstr(arch, "For");
+	like = near_enough(&near, tail ? (size_t)(tail - arch) : strlen(arch));
+	err_set(ST_UNSUP, "architecture '%.80s' is not supported%s%s%s; a way out is --as or --model, see llmc-import(1)", arch,
+	        like ? "; the nearest known is '" : "", like ? near.best : "", like ? "'" : "");
 	return NULL;
 }
 
