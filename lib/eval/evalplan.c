@@ -21,14 +21,12 @@ static double one(struct plan *p, struct pass *e, int T, double other)
 	double C = m->d_model, F = m->d_ff, q = (double)m->n_head * m->d_head, kv = (double)m->n_kv * m->d_head;
 	double element = (double)dtype_size(mm), batch = (double)need.batch, states = other + (double)need.memory;
 	double weights = 0, table;
-	bool tied = m->flags & MF_TIED;
+	bool tied = m->flags & MF_TIED, twice = p->element < 0.9 * (double)dtype_size(m->dtype) || m->dtype != mm;
 
 	plan_memory(p, embed, states + p->embed);
 	plan_bytes(p, embed, p->embed);
 	/* weights that are codes, or of another type than products, are there twice; experts come one by one */
-	for (int i = 0; i < m->n_layer; i++) {
-		bool twice = p->element < 0.9 * (double)dtype_size(m->dtype) || m->dtype != mm;
-
+	for (int i = 0; i < m->n_layer; i++)
 		for (int k = 0; k < layer_pieces(m, i); k++) {
 			double n = plan_piece(p, m, i, k), at_once = p->element > 0 ? n / p->element : 0;
 			int from, to;
@@ -39,14 +37,13 @@ static double one(struct plan *p, struct pass *e, int T, double other)
 			n += twice ? at_once * element : 0;
 			weights = n > weights ? n : weights;
 		}
-	}
 	plan_memory(p, forward, states + (tied && !p->mapped ? p->embed : 0) + weights + (double)need.buffers +
 	                        batch * (C * element + (q + 2 * kv) * 4 + (element < 4 ? 4 * kv : 0)) +
 	                        (double)need.wide * F * (m->gated ? 8 : 4) + batch * model_width(m) * element);
-	for (int i = 0; i < m->n_layer; i++)
+	for (int i = 0; i < m->n_layer; i++) {
 		plan_bytes(p, forward, plan_layer(p, m, i));
-	for (int i = 0; i < m->n_layer; i++)
 		plan_flops(p, forward, (double)need.tokens * layer_flops(m, i, T), true, FORWARD);
+	}
 	p->stage[forward].disk += (double)need.disk;
 	table = tied ? p->embed : head_bytes(m);
 	table += m->dtype == mm ? 0 : (double)m->vocab * C * element;

@@ -39,6 +39,7 @@ struct shards {
 		uint64_t at, due;       /* where in the spool; bytes that are still to come */
 	} *x;                           /* [nt] */
 	int nt, open;                   /* open: the one being written */
+	int lacking;                    /* those that are not all there yet */
 	char **all;                     /* [nall] names of all files */
 	size_t nall, cap_all;
 	size_t cap_t, cap_x;
@@ -265,7 +266,7 @@ void shards_begin(struct shards *s, const char *name, enum dtype dt, int nd, con
 {
 	struct tensor *t;
 
-	for (int i = 0; i < s->nt; i++)
+	for (int i = 0; s->lacking && i < s->nt; i++)
 		if (s->x[i].due && !strcmp(s->t[i].name, name)) {
 			s->open = i;
 			return;
@@ -283,6 +284,7 @@ void shards_begin(struct shards *s, const char *name, enum dtype dt, int nd, con
 	s->x[s->nt] = (struct extent){ s->spooled, tensor_bytes(t) };
 	s->spooled += tensor_bytes(t);
 	s->open = s->nt++;
+	s->lacking += s->x[s->open].due > 0;
 	if (s->sum) {
 		XXH3_64bits_update(s->sum, name, strlen(name) + 1);
 		XXH3_64bits_update(s->sum, &t->dt, sizeof(t->dt));
@@ -298,6 +300,7 @@ void shards_write(struct shards *s, const void *data, size_t n)
 
 	if (n > x->due)
 		die(ST_FAIL, "tensor '%s' is longer than its shape", s->t[s->open].name);
+	s->lacking -= n && n == x->due;
 	x->due -= n;
 	if (s->sum)
 		XXH3_64bits_update(s->sum, data, n);

@@ -62,17 +62,26 @@ static bool fast_group(int group)
 	return false;
 }
 
+/* What tensor i is for; R_OTHER, P_WEIGHT of a model that only lists its tensors. */
+static enum role role_of(const struct pack *p, const struct block *b, int i, enum part *part)
+{
+	enum role role = R_OTHER;
+
+	*part = P_WEIGHT;
+	if (!p->m->listed)
+		role_parse(b->t[i].name, &role, part, NULL);
+	return role;
+}
+
 static int accept_one(const struct pack *p, const struct block *b, int i, const char *name)
 {
 	const struct qrec *q = &b->q[i];
 	int64_t in = tensor_cols(&b->t[i]);
 	char words[64];
-	enum role role = R_OTHER;
-	enum part part = P_WEIGHT;
+	enum part part;
+	enum role role = role_of(p, b, i, &part);
 
-	if (!p->m->listed)
-		role_parse(b->t[i].name, &role, &part, NULL);
-	else if (!listed_linear(b->t[i].name, b->t[i].nd, b->kind))
+	if (p->m->listed && !listed_linear(b->t[i].name, b->t[i].nd, b->kind))
 		return refuse(name, "only matrices of layers may be quantized");
 	if (part != P_WEIGHT || b->t[i].nd != 2 || role == R_EMBED)
 		return refuse(name, "role: only the weights of linears may be quantized");
@@ -232,10 +241,7 @@ static int block(struct pack *p, const struct block *b)
 
 		if (pack_name(p, b, i, true, name, sizeof(name)) < 0)
 			return -1;
-		role = R_OTHER;
-		part = P_WEIGHT;
-		if (!p->m->listed)
-			role_parse(b->t[i].name, &role, &part, NULL);
+		role = role_of(p, b, i, &part);
 		if (part == P_WEIGHT && engine_linear(p, b, i, role)) {
 			char *module = xasprintf("%.*s", (int)(strlen(name) - strlen(".weight")), name);
 			char *as = said(p, module);
